@@ -1,0 +1,47 @@
+# bench - programs whose time and memory bench/compare puts side by side.
+
+EXTRA_PROGRAMS = \
+	%D%/big_blocks \
+	%D%/cache_scratch \
+	%D%/cache_thrash \
+	%D%/free_only \
+	%D%/larson \
+	%D%/measure \
+	%D%/mstress \
+	%D%/pairs \
+	%D%/pareto \
+	%D%/realloc_growth \
+	%D%/thread_storm \
+	%D%/xmalloc
+
+# They get their malloc by preloading, and link nothing.
+%C%_big_blocks_LDADD =
+%C%_cache_scratch_LDADD =
+%C%_cache_thrash_LDADD =
+%C%_free_only_LDADD =
+%C%_larson_LDADD =
+%C%_measure_LDADD =
+%C%_mstress_LDADD =
+%C%_pairs_LDADD =
+%C%_pareto_LDADD =
+%C%_realloc_growth_LDADD =
+%C%_thread_storm_LDADD =
+%C%_xmalloc_LDADD =
+
+# What ./quickstart shows.
+noinst_PROGRAMS += %D%/demo
+%C%_demo_LDADD =
+
+EXTRA_DIST += \
+	%D%/README.md \
+	%D%/bench.h \
+	%D%/compare \
+	%D%/false_sharing.h
+
+# BENCH_FLAGS are options of bench/compare, and other mallocs: NAME=lib.so.
+bench: all $(EXTRA_PROGRAMS)
+	$(srcdir)/%D%/compare --programs %D% $(BENCH_FLAGS)
+
+CLEANFILES += $(EXTRA_PROGRAMS)
+
+.PHONY: bench

@@ -1,0 +1,17 @@
+/* cache - objects: size classes, threads, and the front door. The layer's one header. */
+#ifndef VL_CACHE_CACHE_H
+#define VL_CACHE_CACHE_H
+
+#include "cache/central.h"
+#include "cache/fork.h"
+#include "cache/front.h"
+#include "cache/init.h"
+#include "cache/large.h"
+#include "cache/magazine.h"
+#include "cache/misuse.h"
+#include "cache/span.h"
+#include "cache/stats.h"
+#include "cache/thread.h"
+#include "cache/trim.h"
+
+#endif

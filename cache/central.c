@@ -1,0 +1,276 @@
+#include "cache/central.h"
+
+#include "cache/misuse.h"
+
+#include <string.h>
+
+struct vl_central vl_centrals[VL_NODE_INDEX_MAX][VL_CLASSES];
+
+static unsigned list_for(const struct vl_span *span)
+{
+    unsigned objects = vl_span_objects(span);
+    if (span->free == 0)
+        return VL_SPAN_FULL;
+    if (span->free == objects)
+        return VL_SPAN_EMPTY;
+    return span->free * 4 <= objects ? 0 : span->free * 2 <= objects ? 1 : 2;
+}
+
+static void link_span(struct vl_central *central, struct vl_span *span)
+{
+    span->list = (uint8_t)list_for(span);
+    if (span->list == VL_SPAN_FULL)
+        return;
+    struct vl_span **first = &central->lists[span->list];
+    span->prev = NULL;
+    span->next = *first;
+    if (*first != NULL)
+        (*first)->prev = span;
+    *first = span;
+}
+
+static void unlink_span(struct vl_central *central, struct vl_span *span)
+{
+    if (span->list == VL_SPAN_FULL)
+        return;
+    if (span->next != NULL)
+        span->next->prev = span->prev;
+    if (span->prev != NULL)
+        span->prev->next = span->next;
+    else
+        central->lists[span->list] = span->next;
+}
+
+static void relink_span(struct vl_central *central, struct vl_span *span)
+{
+    if (list_for(span) == span->list)
+        return;
+    unlink_span(central, span);
+    link_span(central, span);
+}
+
+static struct vl_span *fullest_span(const struct vl_central *central)
+{
+    for (unsigned list = 0; list < VL_SPAN_LISTS; list++)
+        if (central->lists[list] != NULL)
+            return central->lists[list];
+    return NULL;
+}
+
+static unsigned take_locked(struct vl_central *central, void **objects, unsigned count)
+{
+    unsigned taken = 0;
+    while (taken < count) {
+        struct vl_span *span = fullest_span(central);
+        if (span == NULL)
+            break;
+        taken += vl_span_take(span, objects + taken, count - taken);
+        relink_span(central, span);
+    }
+    vl_count(&central->objects_free, -(uint64_t)taken);
+    return taken;
+}
+
+/* A new span of `class`, from `node` if possible, linked into its node's central, and objects of it. */
+static unsigned take_from_new_span(unsigned node, unsigned class, void **objects, unsigned count)
+{
+    struct vl_run run;
+    const struct vl_size_class *c = &vl_size_classes[class];
+    enum vl_population population = c->objects > 16 ? VL_DENSE : VL_SPARSE;
+    if (!vl_place_run(node, c->span_pages, 1, population, &run))
+        return 0;
+    struct vl_span *span = vl_span_make(&run, class);
+    struct vl_central *central = &vl_centrals[run.heap->slice->node][class];
+    vl_lock(&central->lock);
+    unsigned taken = vl_span_take(span, objects, count);
+    link_span(central, span);
+    vl_count(&central->spans, 1);
+    vl_count(&central->objects_free, span->free);
+    vl_unlock(&central->lock);
+    return taken;
+}
+
+unsigned vl_central_take(unsigned node, unsigned class, void **objects, unsigned count)
+{
+    struct vl_central *central = &vl_centrals[node][class];
+    vl_lock(&central->lock);
+    unsigned taken = take_locked(central, objects, count);
+    vl_unlock(&central->lock);
+    return taken != 0 ? taken : take_from_new_span(node, class, objects, count);
+}
+
+/* Takes an empty span out of its central, unless it is the one that is kept. */
+static struct vl_span *retire_if_spare(struct vl_central *central, struct vl_span *span)
+{
+    if (span->list != VL_SPAN_EMPTY || (span->next == NULL && span->prev == NULL))
+        return NULL;
+    unlink_span(central, span);
+    vl_count(&central->spans, -1u);
+    vl_count(&central->objects_free, -(uint64_t)span->free);
+    return span;
+}
+
+/* What one turn at a central's lock leaves to be done after it. */
+struct give_result {
+    struct vl_span *retired; /* by their `next` */
+    const void *bad;
+    enum vl_span_verdict verdict;
+};
+
+static void give_locked(struct vl_central *central, struct vl_span *span, const void *object,
+                        struct give_result *result)
+{
+    enum vl_span_verdict verdict = vl_span_give(span, object);
+    if (verdict != VL_SPAN_OK) {
+        result->bad = object;
+        result->verdict = verdict;
+        return;
+    }
+    vl_count(&central->objects_free, 1);
+    relink_span(central, span);
+    struct vl_span *retired = retire_if_spare(central, span);
+    if (retired != NULL) {
+        retired->next = result->retired;
+        result->retired = retired;
+    }
+}
+
+static void unmake_all(struct vl_span *span)
+{
+    while (span != NULL) {
+        struct vl_span *next = span->next;
+        vl_span_unmake(span);
+        span = next;
+    }
+}
+
+/* Gives objects back as long as they are of one node; returns how many that were. */
+static unsigned give_run(unsigned class, void *const *objects, unsigned count,
+                         struct give_result *result, const char *function)
+{
+    const struct vl_slice *slice = vl_slice_of(objects[0]);
+    unsigned node = slice->node, given = 0;
+    struct vl_central *central = &vl_centrals[node][class];
+    vl_lock(&central->lock);
+    while (given < count && result->bad == NULL) {
+        const void *object = objects[given];
+        if (!vl_slice_holds(slice, object)) {
+            slice = vl_slice_of(object);
+            if (slice->node != node)
+                break;
+        }
+        struct vl_span *span = vl_span_of(slice, object);
+        if (span->class == class)
+            give_locked(central, span, object, result);
+        else /* its span has gone and another come: it was in a cache twice */
+            *result = (struct give_result){result->retired, object, VL_SPAN_DOUBLE_FREE};
+        given++;
+    }
+    vl_unlock(&central->lock);
+    if (result->bad != NULL)
+        vl_misuse(function, result->verdict == VL_SPAN_INTERIOR ? VL_MISUSE_INTERIOR
+                                                                : VL_MISUSE_DOUBLE_FREE,
+                  result->bad);
+    return given;
+}
+
+void vl_central_give(unsigned class, void *const *objects, unsigned count, const char *function)
+{
+    struct give_result result = {NULL, NULL, VL_SPAN_OK};
+    while (count > 0) {
+        unsigned given = give_run(class, objects, count, &result, function);
+        objects += given;
+        count -= given;
+    }
+    unmake_all(result.retired);
+}
+
+static unsigned class_of_object(const void *object)
+{
+    const struct vl_slice *slice = vl_slice_of(object);
+    return vl_get(&slice->class_map[((uintptr_t)object - slice->start) >> VL_PAGE_SHIFT]);
+}
+
+void vl_central_give_mixed(void *const *objects, unsigned count, const char *function)
+{
+    void *rest[VL_MIXED_MAX], *same[VL_MIXED_MAX];
+    memcpy(rest, objects, count * sizeof *rest);
+    while (count > 0) {
+        unsigned class = class_of_object(rest[0]), chosen = 0, kept = 0;
+        for (unsigned i = 0; i < count; i++)
+            if (class_of_object(rest[i]) == class)
+                same[chosen++] = rest[i];
+            else
+                rest[kept++] = rest[i];
+        if (class == VL_CLASS_NONE || class >= VL_CLASSES)
+            vl_misuse(function, VL_MISUSE_DOUBLE_FREE, same[0]);
+        vl_central_give(class, same, chosen, function);
+        count = kept;
+    }
+}
+
+void vl_central_release_empty(struct vl_central *central)
+{
+    struct vl_span *retired = NULL;
+    vl_lock(&central->lock);
+    while (central->lists[VL_SPAN_EMPTY] != NULL) {
+        struct vl_span *span = central->lists[VL_SPAN_EMPTY];
+        unlink_span(central, span);
+        vl_count(&central->spans, -1u);
+        vl_count(&central->objects_free, -(uint64_t)span->free);
+        span->next = retired;
+        retired = span;
+    }
+    vl_unlock(&central->lock);
+    unmake_all(retired);
+}
+
+static unsigned count_free(const struct vl_span *span)
+{
+    unsigned free = 0;
+    for (unsigned word = 0; word <= (vl_span_objects(span) - 1) / 64; word++)
+        free += vl_bit_count(span->bits[word]);
+    return free;
+}
+
+/* Links again every span of a region whose class is in the set of torn ones. */
+static void relink_region(struct vl_page_heap *heap, struct vl_region *region, const bool *torn)
+{
+    const struct vl_slice *slice = heap->slice;
+    for (unsigned page = 0; page < VL_REGION_PAGES; page++) {
+        char *start = vl_region_start(heap, region) + page * VL_PAGE_SIZE;
+        unsigned class = vl_get(&slice->class_map[((uintptr_t)start - slice->start) >>
+                                                  VL_PAGE_SHIFT]);
+        if (!vl_region_is_used(region, page) || region->head[page] != page ||
+            class >= VL_CLASSES || !torn[class])
+            continue;
+        struct vl_central *central = &vl_centrals[slice->node][class];
+        struct vl_span *span = (struct vl_span *)region->notes[page];
+        span->free = (uint16_t)count_free(span);
+        span->lowest = 0;
+        link_span(central, span);
+        vl_count(&central->spans, 1);
+        vl_count(&central->objects_free, span->free);
+    }
+}
+
+void vl_central_after_fork(void)
+{
+    for (unsigned node = 0; node < vl_topology.count; node++) {
+        bool torn[VL_CLASSES] = {false}, any = false;
+        for (unsigned class = 1; class < VL_CLASSES; class++) {
+            struct vl_central *central = &vl_centrals[node][class];
+            torn[class] = vl_lock_reset(&central->lock);
+            any = any || torn[class];
+            if (torn[class])
+                *central = (struct vl_central){0};
+        }
+        for (uint32_t i = 0; any && i < vl_get(&vl_slice_count); i++) {
+            struct vl_page_heap *heap = &vl_page_heaps[i];
+            if (vl_slices[i].kind != VL_SLICE_NODE || vl_slices[i].node != node)
+                continue;
+            for (uint32_t r = 0; r < heap->fresh; r++)
+                relink_region(heap, vl_slice_unit(heap->slice, r), torn);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+/*
+ * central - the spans of one class on one node, behind a lock.
+ *
+ *      list 0: up to a quarter free      1: up to half      2: more      3: all free
+ *
+ * Objects are taken from the fullest span first, so that the emptier ones get a chance to become
+ * empty and go back. A full span is in no list; of the empty ones a single one is kept. Threads
+ * come here for a magazine's worth of objects at a time, and only when the depot has none.
+ *
+ * No other lock is ever taken under this one: spans are made before and unmade after.
+ */
+#ifndef VL_CACHE_CENTRAL_H
+#define VL_CACHE_CENTRAL_H
+
+#include "cache/span.h"
+
+enum { VL_SPAN_LISTS = 4, VL_SPAN_EMPTY = VL_SPAN_LISTS - 1, VL_SPAN_FULL = VL_SPAN_LISTS };
+
+enum { VL_MIXED_MAX = 64 };
+
+struct vl_central {
+    _Alignas(VL_CACHE_LINE) struct vl_lock lock; /* protects all of it, and the spans */
+    struct vl_span *lists[VL_SPAN_LISTS];
+    /* Written under the lock, read by anybody as statistics. */
+    _Atomic uint32_t spans;
+    _Atomic uint64_t objects_free;
+};
+
+extern struct vl_central vl_centrals[VL_NODE_INDEX_MAX][VL_CLASSES];
+
+/* Up to `count` objects of `class`, preferably of `node`; ascending as far as they are of one span.
+ * 0 if there is no memory. */
+unsigned vl_central_take(unsigned node, unsigned class, void **objects, unsigned count);
+
+/* Gives back objects of `class`, of whichever nodes. Dies if one was not in use; `function` is what
+ * the program called. */
+void vl_central_give(unsigned class, void *const *objects, unsigned count, const char *function);
+
+/* The same with up to VL_MIXED_MAX objects of any classes. */
+void vl_central_give_mixed(void *const *objects, unsigned count, const char *function);
+
+/* Unmakes the spans that are empty. */
+void vl_central_release_empty(struct vl_central *central);
+
+/* Child of a fork: frees the locks; where one was held, builds the lists anew from the spans. */
+void vl_central_after_fork(void);
+
+#endif

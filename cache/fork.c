@@ -1,0 +1,18 @@
+#include "cache/fork.h"
+
+#include "cache/central.h"
+#include "cache/thread.h"
+
+#include <pthread.h>
+
+void vl_fork_child(void)
+{
+    vl_place_after_fork();
+    vl_central_after_fork();
+    vl_cache_after_fork();
+}
+
+void vl_fork_start(void)
+{
+    pthread_atfork(NULL, NULL, vl_fork_child);
+}

@@ -1,0 +1,208 @@
+#include "cache/front.h"
+
+#include "cache/boot.h"
+#include "cache/central.h"
+#include "cache/init.h"
+#include "cache/large.h"
+#include "cache/misuse.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* What blocks are filled with under VALLOC_FILL=junk: no pointer, no number anybody expects. */
+enum { FRESH_BYTE = 0xa5, FREED_BYTE = 0x5a };
+
+static void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* VALLOC_FILL: the same for every block of a slow path; the fast path is closed then. */
+static void *filled(void *block, size_t size)
+{
+    if (vl_likely(vl_options.fill_mode == VL_FILL_NONE) || block == NULL)
+        return block;
+    return memset(block, vl_options.fill_mode == VL_FILL_ZERO ? 0 : FRESH_BYTE, size);
+}
+
+static void *take_small(struct vl_cache *cache, unsigned class)
+{
+    void **top = cache->top[class];
+    if (vl_magazine_is_empty(top))
+        return vl_cache_refill(cache, class);
+    vl_own_set(&cache->top[class], top + 1);
+    return *top;
+}
+
+static void *take_any(size_t size, size_t align, bool *zeroed)
+{
+    unsigned class = align <= VL_MIN_ALIGN   ? vl_class_of_size(size)
+                     : align <= VL_PAGE_SIZE ? vl_class_of_aligned(size, align)
+                                             : VL_CLASS_NONE;
+    *zeroed = false;
+    struct vl_cache *cache = vl_cache_enter();
+    unsigned node = cache != NULL ? cache->node : vl_topology_here(&vl_topology);
+    void *block = NULL;
+    if (class == VL_CLASS_NONE)
+        block = vl_large_take(node, size, align, zeroed);
+    else if (cache != NULL)
+        block = take_small(cache, class);
+    else if (vl_central_take(node, class, &block, 1) == 0)
+        block = NULL;
+    vl_cache_leave(cache);
+    return block;
+}
+
+/* A block of any size and alignment; *zeroed where it is known to be so. */
+static void *allocate(size_t size, size_t align, bool *zeroed)
+{
+    if (vl_unlikely(size > PTRDIFF_MAX || align > PTRDIFF_MAX))
+        return out_of_memory();
+    if (vl_unlikely(!vl_start())) {
+        *zeroed = true;
+        void *early = vl_boot_take(size, align);
+        return early != NULL ? early : out_of_memory();
+    }
+    void *block = take_any(size, align, zeroed);
+    /* What is kept for later may be what is missing now. */
+    if (vl_unlikely(block == NULL) && vl_place_purge(0) != 0)
+        block = take_any(size, align, zeroed);
+    return block != NULL ? block : out_of_memory();
+}
+
+void *vl_alloc_slow(size_t size)
+{
+    bool zeroed;
+    return filled(allocate(size, VL_MIN_ALIGN, &zeroed), size);
+}
+
+void *vl_alloc_aligned(size_t align, size_t size)
+{
+    bool zeroed;
+    if (align <= VL_MIN_ALIGN)
+        return vl_alloc(size);
+    return filled(allocate(size, align, &zeroed), size);
+}
+
+void *vl_alloc_zeroed(size_t count, size_t size)
+{
+    size_t bytes;
+    if (vl_unlikely(__builtin_mul_overflow(count, size, &bytes)))
+        return out_of_memory();
+    if (vl_likely(bytes <= VL_SMALL_MAX)) {
+        void *object = vl_alloc(bytes);
+        return object == NULL ? NULL : memset(object, 0, bytes);
+    }
+    bool zeroed;
+    void *block = allocate(bytes, VL_MIN_ALIGN, &zeroed);
+    return block == NULL || zeroed ? block : memset(block, 0, bytes);
+}
+
+/* The slice of a pointer given to us, or NULL for one of our first moments. Dies for a stranger. */
+static struct vl_slice *slice_of(const void *block, const char *function)
+{
+    struct vl_slice *slice = vl_slice_of(block);
+    if (vl_unlikely(slice == NULL) && !vl_boot_holds(block))
+        vl_misuse(function, VL_MISUSE_FOREIGN, block);
+    return slice;
+}
+
+/* Class of the small object at `block`, or VL_CLASS_NONE where there is a large block or nothing. */
+static unsigned class_at(const struct vl_slice *slice, const void *block)
+{
+    if (slice->kind != VL_SLICE_NODE)
+        return VL_CLASS_NONE;
+    unsigned class = vl_get(&slice->class_map[((uintptr_t)block - slice->start) >> VL_PAGE_SHIFT]);
+    return class < VL_CLASSES ? class : VL_CLASS_NONE;
+}
+
+static void give_small(struct vl_cache *cache, unsigned node, unsigned class, void *object)
+{
+    if (cache == NULL) {
+        vl_central_give(class, &object, 1, "free");
+    } else if (node != cache->node) {
+        vl_cache_send(cache, object);
+    } else {
+        void **top = cache->top[class];
+        if (vl_magazine_is_full(top)) {
+            vl_cache_overflow(cache, class, object);
+        } else {
+            top[-1] = object;
+            vl_own_set(&cache->top[class], top - 1);
+        }
+    }
+}
+
+void vl_free_slow(void *block)
+{
+    if (block == NULL)
+        return;
+    struct vl_slice *slice = slice_of(block, "free");
+    if (slice == NULL)
+        return; /* from cache/boot */
+    unsigned class = class_at(slice, block);
+    if (vl_unlikely(vl_options.fill_mode == VL_FILL_JUNK))
+        memset(block, FREED_BYTE, vl_usable_size(block));
+    if (class == VL_CLASS_NONE) {
+        vl_large_give(slice, block, "free");
+        return;
+    }
+    if ((uintptr_t)block % VL_MIN_ALIGN != 0)
+        vl_misuse("free", VL_MISUSE_INTERIOR, block);
+    struct vl_cache *cache = vl_cache_enter();
+    give_small(cache, slice->node, class, block);
+    vl_cache_leave(cache);
+}
+
+/* Bytes of the block at `block`; dies in the name of `function` if there is none. */
+static size_t bytes_at(const struct vl_slice *slice, const void *block, const char *function)
+{
+    if (slice == NULL)
+        return vl_boot_bytes(block);
+    unsigned class = class_at(slice, block);
+    if (class == VL_CLASS_NONE)
+        return vl_large_bytes(slice, block, function);
+    if ((uintptr_t)block % VL_MIN_ALIGN != 0)
+        vl_misuse(function, VL_MISUSE_INTERIOR, block);
+    return vl_size_classes[class].size;
+}
+
+size_t vl_usable_size(const void *block)
+{
+    return block == NULL ? 0
+                         : bytes_at(slice_of(block, "malloc_usable_size"), block,
+                                    "malloc_usable_size");
+}
+
+size_t vl_good_size(size_t size)
+{
+    unsigned class = vl_class_of_size(size);
+    if (class != VL_CLASS_NONE)
+        return vl_size_classes[class].size;
+    return vl_round_up(size, size < VL_BIG_MIN ? VL_PAGE_SIZE : vl_os_page_size);
+}
+
+void *vl_resize(void *block, size_t size)
+{
+    if (block == NULL)
+        return vl_alloc(size);
+    struct vl_slice *slice = slice_of(block, "realloc");
+    size_t have = bytes_at(slice, block, "realloc");
+    if (size > PTRDIFF_MAX)
+        return out_of_memory();
+    /* It stays where it fits and does not waste half. */
+    if (size <= have && size >= have / 2)
+        return block;
+    if (slice != NULL && have >= VL_BIG_MIN && size >= VL_BIG_MIN) {
+        void *resized = vl_large_resize(slice, block, have, size);
+        if (resized != NULL)
+            return resized;
+    }
+    void *moved = vl_alloc(size);
+    if (moved == NULL)
+        return size <= have ? block : NULL; /* a block can always shrink */
+    memcpy(moved, block, vl_min(have, size));
+    vl_free(block);
+    return moved;
+}

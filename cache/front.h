@@ -1,0 +1,58 @@
+/*
+ * front - malloc and free themselves: the paths a program takes billions of times, and no other.
+ *
+ *      vl_alloc    size -> class (a byte) -> top of its magazine -> object
+ *      vl_free     pointer -> offset in the home slice -> class (a byte) -> top of its magazine
+ *
+ * Both are a straight line with two or three branches, all predicted, and no call, lock, fence or
+ * division; whatever is not the ordinary case falls into the slow path by the tests the ordinary
+ * case needs anyway: a bin that is empty or full (cache/magazine.h), a size too large, a pointer not
+ * in the home slice. The thread-local pointer is read once per call and never kept across one.
+ */
+#ifndef VL_CACHE_FRONT_H
+#define VL_CACHE_FRONT_H
+
+#include "cache/thread.h"
+
+void *vl_alloc_slow(size_t size);
+void vl_free_slow(void *block);
+
+static inline void *vl_alloc(size_t size)
+{
+    struct vl_cache *cache = vl_cache_self;
+    if (vl_unlikely(size > VL_SIZE_TABLE_MAX))
+        return vl_alloc_slow(size);
+    unsigned class = cache->class_of[size];
+    void **top = cache->top[class];
+    void *object = *top;
+    if (vl_unlikely(object == NULL))
+        return vl_alloc_slow(size);
+    vl_own_set(&cache->top[class], top + 1);
+    return object;
+}
+
+static inline void vl_free(void *block)
+{
+    struct vl_cache *cache = vl_cache_self;
+    uintptr_t offset = (uintptr_t)block - cache->home_start;
+    if (vl_unlikely(offset >= cache->home_size))
+        return vl_free_slow(block);
+    unsigned class = vl_get(&cache->home_map[offset >> VL_PAGE_SHIFT]);
+    void **top = cache->top[class];
+    if (vl_unlikely(vl_magazine_is_full(top)))
+        return vl_free_slow(block);
+    top[-1] = block;
+    vl_own_set(&cache->top[class], top - 1);
+}
+
+/* The rest of the interface, in terms of these. NULL with ENOMEM where memory is short; sizes above
+ * PTRDIFF_MAX are refused. */
+void *vl_alloc_zeroed(size_t count, size_t size);
+void *vl_resize(void *block, size_t size);
+/* `align` is a power of two. */
+void *vl_alloc_aligned(size_t align, size_t size);
+size_t vl_usable_size(const void *block);
+/* What vl_usable_size would say of a block of `size`. */
+size_t vl_good_size(size_t size);
+
+#endif

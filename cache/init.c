@@ -1,0 +1,106 @@
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#include "cache/init.h"
+
+#include "cache/fork.h"
+#include "cache/stats.h"
+#include "cache/thread.h"
+
+#include <stdlib.h>
+#include <sys/auxv.h>
+
+extern char **environ;
+
+enum { ASLEEP, STARTING, READY };
+static _Atomic int phase;
+static _Thread_local bool starting __attribute__((tls_model("initial-exec")));
+static bool options_loaded;
+
+/* Ids of magazines and caches; halved until their address space can be had. */
+enum { MAGAZINES_MAX = 1 << 22, CACHES_MAX = 1 << 18, CACHES_MIN = 1 << 10 };
+
+static void load_options(void)
+{
+    if (options_loaded || environ == NULL)
+        return;
+    vl_options_load(&vl_options, environ, getauxval(AT_SECURE) != 0);
+    options_loaded = true;
+}
+
+/* One reservation for both pools, without huge pages: they are small and used from the front. */
+static void start_pools(void)
+{
+    uint32_t caches = CACHES_MAX, magazines = MAGAZINES_MAX;
+    for (; caches >= CACHES_MIN; caches /= 2, magazines /= 2) {
+        size_t magazine_space = vl_pool_space(VL_MAGAZINE_SHIFT, magazines);
+        size_t cache_space = vl_pool_space(VL_CACHE_SHIFT, caches);
+        char *space = vl_os->reserve(magazine_space + cache_space);
+        if (space == NULL)
+            continue;
+        vl_os->advise(space, magazine_space + cache_space, VL_ADVICE_SMALL);
+        vl_pool_start(&vl_magazine_pool, space, VL_MAGAZINE_SHIFT, magazines);
+        vl_pool_start(&vl_cache_pool, space + magazine_space, VL_CACHE_SHIFT, caches);
+        return;
+    }
+}
+
+static void start_everything(void)
+{
+    vl_os_start();
+    load_options();
+    start_pools();
+    vl_place_start();
+    vl_cache_start();
+}
+
+static bool start_slowly(void)
+{
+    int seen = ASLEEP;
+    if (starting)
+        return false;
+    if (atomic_compare_exchange_strong_explicit(&phase, &seen, STARTING, memory_order_acquire,
+                                                memory_order_acquire)) {
+        starting = true;
+        start_everything();
+        starting = false;
+        vl_set_release(&phase, READY);
+        return true;
+    }
+    while (vl_get_acquire(&phase) != READY)
+        vl_os->yield();
+    return true;
+}
+
+bool vl_started(void)
+{
+    return vl_get_acquire(&phase) == READY;
+}
+
+bool vl_start(void)
+{
+    return vl_likely(vl_started()) || start_slowly();
+}
+
+static void on_exit_report(void)
+{
+    vl_stats_at_exit();
+}
+
+void vl_start_late(void)
+{
+    static _Atomic bool done;
+    if (!vl_start() || atomic_exchange(&done, true))
+        return;
+    load_options();
+    vl_topology_refine(&vl_topology);
+    vl_fork_start();
+    vl_options_report(&vl_options, 2);
+    if (vl_options.stats_mode != VL_STATS_OFF)
+        atexit(on_exit_report);
+}
+
+__attribute__((constructor)) static void construct(void)
+{
+    vl_start_late();
+}

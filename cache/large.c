@@ -1,0 +1,112 @@
+#include "cache/large.h"
+
+#include "cache/misuse.h"
+
+/* Runs are searched for at multiples of pages, within a region; everything beyond is a big block. */
+static bool is_run(size_t bytes, size_t align)
+{
+    return bytes < VL_BIG_MIN && align <= VL_REGION_SIZE;
+}
+
+static void mark_run(const struct vl_slice *slice, const char *start, unsigned pages, uint8_t head,
+                     uint8_t body)
+{
+    _Atomic uint8_t *map = &slice->class_map[((uintptr_t)start - slice->start) >> VL_PAGE_SHIFT];
+    for (unsigned i = 0; i < pages; i++)
+        vl_set(&map[i], i == 0 ? head : body);
+}
+
+static void *take_run(unsigned node, size_t bytes, size_t align, bool *zeroed)
+{
+    struct vl_run run;
+    unsigned pages = (unsigned)((bytes + VL_PAGE_SIZE - 1) >> VL_PAGE_SHIFT);
+    unsigned align_pages = (unsigned)(vl_max(align, VL_PAGE_SIZE) >> VL_PAGE_SHIFT);
+    if (!vl_place_run(node, pages, align_pages, VL_SPARSE, &run))
+        return NULL;
+    mark_run(run.heap->slice, run.start, pages, VL_CLASS_RUN_HEAD, VL_CLASS_RUN_BODY);
+    *zeroed = run.zeroed;
+    return run.start;
+}
+
+void *vl_large_take(unsigned node, size_t bytes, size_t align, bool *zeroed)
+{
+    bytes = vl_max(bytes, 1);
+    return is_run(bytes, align) ? take_run(node, bytes, align, zeroed)
+                                : vl_place_big(bytes, align, zeroed);
+}
+
+/* What lies at a pointer of a NODE slice that is no small object. Dies if it is not a run's start. */
+static struct vl_region *region_of_run(const struct vl_slice *slice, const void *block,
+                                       unsigned *page, const char *function)
+{
+    struct vl_page_heap *heap = &vl_page_heaps[slice->number];
+    size_t offset = (uintptr_t)block - slice->start;
+    unsigned class = vl_get(&slice->class_map[offset >> VL_PAGE_SHIFT]);
+    if (class == VL_CLASS_NONE)
+        vl_misuse(function, VL_MISUSE_UNALLOCATED, block);
+    if (class != VL_CLASS_RUN_HEAD || offset % VL_PAGE_SIZE != 0)
+        vl_misuse(function, VL_MISUSE_INTERIOR, block);
+    *page = vl_page_in_region(heap, block);
+    return vl_page_heap_region(heap, block);
+}
+
+static void give_run(const struct vl_slice *slice, void *block, const char *function)
+{
+    unsigned page;
+    struct vl_region *region = region_of_run(slice, block, &page, function);
+    mark_run(slice, block, vl_region_run_pages(region, page), VL_CLASS_NONE, VL_CLASS_NONE);
+    vl_page_heap_give(&vl_page_heaps[slice->number], region, page);
+}
+
+/* Not a big block in use: either its middle, or nothing any more. */
+static _Noreturn void bad_big(const struct vl_big_heap *heap, const void *block,
+                              const char *function)
+{
+    bool on_grain = ((uintptr_t)block - heap->slice->start) % VL_GRAIN_SIZE == 0;
+    vl_misuse(function, on_grain ? VL_MISUSE_UNALLOCATED : VL_MISUSE_INTERIOR, block);
+}
+
+void vl_large_give(const struct vl_slice *slice, void *block, const char *function)
+{
+    struct vl_big_heap *heap = &vl_big_heaps[slice->number];
+    if (slice->kind == VL_SLICE_NODE)
+        give_run(slice, block, function);
+    else if (!vl_big_heap_give(heap, block))
+        bad_big(heap, block, function);
+}
+
+size_t vl_large_bytes(const struct vl_slice *slice, const void *block, const char *function)
+{
+    if (slice->kind == VL_SLICE_NODE) {
+        unsigned page;
+        struct vl_region *region = region_of_run(slice, block, &page, function);
+        return (size_t)vl_region_run_pages(region, page) << VL_PAGE_SHIFT;
+    }
+    struct vl_big_heap *heap = &vl_big_heaps[slice->number];
+    size_t bytes = vl_big_heap_bytes(heap, block);
+    if (bytes == 0)
+        bad_big(heap, block, function);
+    return bytes;
+}
+
+void *vl_large_resize(const struct vl_slice *slice, void *block, size_t old_bytes, size_t bytes)
+{
+    if (slice->kind != VL_SLICE_BIG || bytes < VL_BIG_MIN)
+        return NULL;
+    struct vl_big_heap *heap = &vl_big_heaps[slice->number];
+    if (vl_big_heap_resize(heap, block, bytes))
+        return block;
+    bool zeroed;
+    void *to = vl_big_heap_take(heap, bytes, 1, &zeroed);
+    if (to == NULL)
+        return NULL;
+    void *unused = block;
+    if (!vl_big_heap_move(heap, block, vl_min(old_bytes, bytes), to)) {
+        unused = to; /* the caller copies */
+        block = NULL;
+    } else {
+        block = to;
+    }
+    vl_big_heap_give(heap, unused);
+    return block;
+}

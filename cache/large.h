@@ -1,0 +1,25 @@
+/*
+ * large - blocks without a size class: runs of pages up to 1 MB, big blocks above.
+ *
+ * `free` tells them by the class map: the first page of a run is marked VL_CLASS_RUN_HEAD, the others
+ * VL_CLASS_RUN_BODY; big blocks lie in slices of their own.
+ */
+#ifndef VL_CACHE_LARGE_H
+#define VL_CACHE_LARGE_H
+
+#include "numa/numa.h"
+
+/* A block of `bytes` at a multiple of `align`; NULL if there is no memory. */
+void *vl_large_take(unsigned node, size_t bytes, size_t align, bool *zeroed);
+
+/* Gives back a block that begins at `block`, in `slice`; dies if none does. */
+void vl_large_give(const struct vl_slice *slice, void *block, const char *function);
+
+/* Bytes a block's owner may use; dies if none begins at `block`. */
+size_t vl_large_bytes(const struct vl_slice *slice, const void *block, const char *function);
+
+/* Changes the size of a big block where it stands, or by moving its pages: its new place, or NULL,
+ * with nothing done. */
+void *vl_large_resize(const struct vl_slice *slice, void *block, size_t old_bytes, size_t bytes);
+
+#endif

@@ -1,0 +1,34 @@
+# cache - objects: spans, magazines, threads, and the front door.
+
+VL_SOURCES += \
+	%D%/boot.c \
+	%D%/boot.h \
+	%D%/cache.h \
+	%D%/central.c \
+	%D%/central.h \
+	%D%/fork.c \
+	%D%/fork.h \
+	%D%/front.c \
+	%D%/front.h \
+	%D%/init.c \
+	%D%/init.h \
+	%D%/large.c \
+	%D%/large.h \
+	%D%/magazine.c \
+	%D%/magazine.h \
+	%D%/misuse.c \
+	%D%/misuse.h \
+	%D%/span.c \
+	%D%/span.h \
+	%D%/stats.c \
+	%D%/stats.h \
+	%D%/thread.c \
+	%D%/thread.h \
+	%D%/trim.c \
+	%D%/trim.h \
+	%D%/valloc.c
+
+# The names that programs call; nothing that a test links holds them.
+VL_INTERPOSING_SOURCES += \
+	%D%/cxx.c \
+	%D%/libc.c

@@ -1,0 +1,91 @@
+#include "cache/magazine.h"
+
+_Alignas(1 << VL_MAGAZINE_SHIFT) void *vl_null_magazine[VL_MAGAZINE_SLOTS];
+struct vl_exchange vl_exchanges[VL_NODE_INDEX_MAX];
+struct vl_pool vl_magazine_pool;
+
+/* Made in groups that fill a page: neighbours are used, and first touched, by one node. */
+enum { GROUP = 8 };
+
+/* What a depot may hold, per node and class. */
+enum { DEPOT_BYTES = 256 << 10 };
+
+/* What may wait in an inbox until a thread of its node comes by; beyond, frees go all the way. */
+enum { INBOX_MAGAZINES = 32 };
+
+static _Atomic uint32_t *link_of(uint32_t id)
+{
+    void **slots = vl_pool_item(&vl_magazine_pool, id);
+    return (_Atomic uint32_t *)&slots[VL_MAGAZINE_SLOTS - 1];
+}
+
+static uint32_t id_of(void **top)
+{
+    return vl_pool_id(&vl_magazine_pool, top);
+}
+
+/* The slots of a magazine that was in a stack, its link wiped: the slot may be the floor. */
+static void **slots_of(uint32_t id)
+{
+    void **slots = vl_pool_item(&vl_magazine_pool, id);
+    slots[VL_MAGAZINE_SLOTS - 1] = NULL;
+    return slots;
+}
+
+static uint32_t make_group(unsigned node)
+{
+    uint32_t id = vl_pool_take(&vl_magazine_pool, GROUP);
+    if (id == 0)
+        return vl_pool_take(&vl_magazine_pool, 1);
+    for (uint32_t i = 1; i < GROUP; i++)
+        if (!vl_idstack_push(&vl_exchanges[node].empty, id + i, link_of, VL_IDSTACK_COUNT_MAX))
+            break; /* 65,535 empty ones: these few are lost */
+    return id;
+}
+
+void **vl_magazine_take(unsigned node, unsigned capacity)
+{
+    uint32_t id = vl_idstack_pop(&vl_exchanges[node].empty, link_of);
+    if (id == 0)
+        id = make_group(node);
+    if (id == 0)
+        return vl_null_magazine;
+    void **slots = slots_of(id);
+    slots[capacity] = NULL;
+    return slots + capacity;
+}
+
+void vl_magazine_give(unsigned node, void **top)
+{
+    if (!vl_magazine_is_null(top))
+        vl_idstack_push(&vl_exchanges[node].empty, id_of(top), link_of, VL_IDSTACK_COUNT_MAX);
+}
+
+static uint32_t depot_limit(unsigned class)
+{
+    const struct vl_size_class *c = &vl_size_classes[class];
+    return DEPOT_BYTES / (c->size * c->capacity) + 1;
+}
+
+bool vl_depot_put(unsigned node, unsigned class, void **top)
+{
+    return vl_idstack_push(&vl_exchanges[node].depots[class].full, id_of(top), link_of,
+                           depot_limit(class));
+}
+
+void **vl_depot_get(unsigned node, unsigned class)
+{
+    uint32_t id = vl_idstack_pop(&vl_exchanges[node].depots[class].full, link_of);
+    return id == 0 ? NULL : slots_of(id);
+}
+
+bool vl_inbox_put(unsigned node, void **top)
+{
+    return vl_idstack_push(&vl_exchanges[node].inbox, id_of(top), link_of, INBOX_MAGAZINES);
+}
+
+void **vl_inbox_get(unsigned node)
+{
+    uint32_t id = vl_idstack_pop(&vl_exchanges[node].inbox, link_of);
+    return id == 0 ? NULL : slots_of(id);
+}

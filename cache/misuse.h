@@ -1,0 +1,21 @@
+/*
+ * misuse - what a program can do wrong with a pointer, and the line it dies with.
+ *
+ *      valloc: free(): double free of 0x7f3b40012340 (64-byte class)
+ *
+ * Objects come back to their spans in batches, so a double free or an interior pointer of a small
+ * block is found later than it happened: the line then says so.
+ */
+#ifndef VL_CACHE_MISUSE_H
+#define VL_CACHE_MISUSE_H
+
+enum vl_misuse {
+    VL_MISUSE_FOREIGN,     /* not from this allocator */
+    VL_MISUSE_UNALLOCATED, /* from our address space, where nothing is allocated */
+    VL_MISUSE_INTERIOR,    /* not the start of a block */
+    VL_MISUSE_DOUBLE_FREE,
+};
+
+_Noreturn void vl_misuse(const char *function, enum vl_misuse what, const void *pointer);
+
+#endif

@@ -1,0 +1,81 @@
+#include "cache/span.h"
+
+#include <string.h>
+
+static void write_class_map(const struct vl_slice *slice, const char *start, unsigned pages,
+                            uint8_t class)
+{
+    _Atomic uint8_t *map = &slice->class_map[((uintptr_t)start - slice->start) >> VL_PAGE_SHIFT];
+    for (unsigned i = 0; i < pages; i++)
+        vl_set(&map[i], class);
+}
+
+struct vl_span *vl_span_make(const struct vl_run *run, unsigned class)
+{
+    struct vl_span *span = (struct vl_span *)run->region->notes[run->page];
+    unsigned objects = vl_size_classes[class].objects;
+    span->next = span->prev = NULL;
+    span->start = run->start;
+    span->class = (uint8_t)class;
+    span->free = (uint16_t)objects;
+    span->lowest = 0;
+    span->pages = (uint16_t)run->pages;
+    memset(span->bits, 0xff, objects / 64 * 8);
+    if (objects % 64 != 0)
+        span->bits[objects / 64] = ((uint64_t)1 << (objects % 64)) - 1;
+    write_class_map(run->heap->slice, run->start, run->pages, (uint8_t)class);
+    return span;
+}
+
+void vl_span_unmake(struct vl_span *span)
+{
+    struct vl_slice *slice = vl_slice_of(span->start);
+    struct vl_page_heap *heap = &vl_page_heaps[slice->number];
+    write_class_map(slice, span->start, span->pages, VL_CLASS_NONE);
+    vl_page_heap_give(heap, vl_page_heap_region(heap, span->start),
+                      vl_page_in_region(heap, span->start));
+}
+
+struct vl_span *vl_span_of(const struct vl_slice *slice, const void *object)
+{
+    const struct vl_page_heap *heap = &vl_page_heaps[slice->number];
+    struct vl_region *region = vl_page_heap_region(heap, object);
+    return (struct vl_span *)region->notes[region->head[vl_page_in_region(heap, object)]];
+}
+
+unsigned vl_span_take(struct vl_span *span, void **objects, unsigned count)
+{
+    size_t size = vl_size_classes[span->class].size;
+    unsigned taken = 0, word = span->lowest;
+    if (count > span->free)
+        count = span->free;
+    while (taken < count) {
+        uint64_t bits = span->bits[word];
+        char *base = span->start + (size_t)word * 64 * size;
+        for (; bits != 0 && taken < count; bits &= bits - 1)
+            objects[taken++] = base + vl_lowest_bit(bits) * size;
+        span->bits[word] = bits;
+        if (bits == 0)
+            word++;
+    }
+    span->lowest = (uint16_t)word;
+    span->free = (uint16_t)(span->free - taken);
+    return taken;
+}
+
+enum vl_span_verdict vl_span_give(struct vl_span *span, const void *object)
+{
+    const struct vl_size_class *class = &vl_size_classes[span->class];
+    size_t offset = (size_t)((const char *)object - span->start);
+    unsigned index = vl_object_index(class, offset);
+    uint64_t bit = (uint64_t)1 << (index % 64);
+    if (offset != (size_t)index * class->size || index >= class->objects)
+        return VL_SPAN_INTERIOR;
+    if (span->bits[index / 64] & bit)
+        return VL_SPAN_DOUBLE_FREE;
+    span->bits[index / 64] |= bit;
+    span->free++;
+    if (index / 64 < span->lowest)
+        span->lowest = (uint16_t)(index / 64);
+    return VL_SPAN_OK;
+}

@@ -1,0 +1,43 @@
+/*
+ * stats - what the heap holds, added up on demand from what the layers know anyway.
+ *
+ * Nothing is counted on the fast path: what is in use is what the spans have handed out, less what
+ * lies in depots and caches. Sums are taken without stopping anybody, so while other threads run
+ * they are a moment's approximation; in a quiet process they are exact.
+ */
+#ifndef VL_CACHE_STATS_H
+#define VL_CACHE_STATS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct vl_stats {
+    uint64_t small_bytes, small_blocks;   /* in use by the program */
+    uint64_t cached_bytes, cached_blocks; /* free, in depots and threads' caches */
+    uint64_t span_free_bytes;             /* free, in spans */
+    uint64_t run_bytes;                   /* in use, 256 KB to 1 MB */
+    uint64_t big_bytes, big_blocks;       /* in use, from 1 MB */
+    uint64_t big_kept_bytes;              /* free, with memory */
+    uint64_t regions_active, regions_empty, regions_clean;
+    uint64_t heap_bytes;     /* that can be written: the address space in use */
+    uint64_t purged_bytes;   /* given back so far */
+    uint64_t caches;         /* thread caches made */
+    uint64_t nodes;
+};
+
+void vl_stats_take(struct vl_stats *stats);
+
+/* In use by the program, all kinds. */
+static inline uint64_t vl_stats_used(const struct vl_stats *stats)
+{
+    return stats->small_bytes + stats->run_bytes + stats->big_bytes;
+}
+
+/* The summary that VALLOC_STATS=1 prints. */
+void vl_stats_print(int fd);
+void vl_stats_print_json(int fd);
+
+/* As VALLOC_STATS says. */
+void vl_stats_at_exit(void);
+
+#endif

@@ -1,0 +1,414 @@
+#include "cache/thread.h"
+
+#include "cache/central.h"
+
+#include <pthread.h>
+#include <string.h>
+
+struct vl_pool vl_cache_pool;
+
+/* Their magazines are the null magazine where it matters: top[0] is what a size or a pointer that
+ * finds no class is looked up in. home_size 0 makes every pointer foreign. */
+static struct vl_cache start_cache = {
+    .state = VL_CACHE_START, .outbox = vl_null_magazine, .top[0] = vl_null_magazine};
+static struct vl_cache gone_cache = {
+    .state = VL_CACHE_GONE, .outbox = vl_null_magazine, .top[0] = vl_null_magazine};
+
+_Thread_local struct vl_cache *vl_cache_self = &start_cache;
+
+/* A thread whose cache cannot be parked at its exit gets none. */
+static pthread_key_t exit_key;
+static bool exit_key_made;
+
+enum {
+    REFILL_FIRST = 8,     /* objects of a class's first refill; doubled by each further one */
+    TICKS = 256,          /* slow paths between two looks at the clock */
+    REHOME_AFTER = 3,     /* slow paths in a row on another node */
+};
+
+static _Atomic uint32_t *link_of(uint32_t id)
+{
+    return &((struct vl_cache *)vl_pool_item(&vl_cache_pool, id))->below;
+}
+
+static void set_home(struct vl_cache *cache, unsigned node)
+{
+    const struct vl_slice *home = vl_place_home(node);
+    cache->node = (uint16_t)node;
+    cache->rehome_votes = 0;
+    cache->home_size = 0;
+    if (home == NULL || vl_options.fill_mode != VL_FILL_NONE)
+        return; /* every free takes the slow path */
+    cache->home_start = home->start;
+    cache->home_map = home->class_map;
+    cache->home_size = home->size;
+}
+
+static void fill_class_table(struct vl_cache *cache)
+{
+    size_t size = 0;
+    for (unsigned class = 1; size < VL_SIZE_TABLE_MAX; class++) {
+        size_t end = vl_size_classes[class].size;
+        memset(&cache->class_of[size], (int)class, end + 1 - size);
+        size = end + 1;
+    }
+}
+
+static struct vl_cache *make_cache(unsigned node)
+{
+    uint32_t id = vl_pool_take(&vl_cache_pool, 1);
+    if (id == 0)
+        return NULL;
+    struct vl_cache *cache = vl_pool_item(&vl_cache_pool, id);
+    for (unsigned bin = 0; bin < VL_BINS; bin++)
+        vl_own_set(&cache->top[bin], vl_null_magazine);
+    for (unsigned class = 0; class < VL_CLASSES; class++) {
+        vl_own_set(&cache->spare[class], vl_null_magazine);
+        cache->refill[class] = REFILL_FIRST;
+    }
+    cache->outbox = vl_null_magazine;
+    cache->ticks = TICKS;
+    if (vl_options.fill_mode == VL_FILL_NONE)
+        fill_class_table(cache);
+    set_home(cache, node);
+    return cache;
+}
+
+static struct vl_cache *take_cache(void)
+{
+    unsigned node = vl_topology_here(&vl_topology);
+    uint32_t id = vl_idstack_pop(&vl_exchanges[node].parked, link_of);
+    struct vl_cache *cache =
+        id != 0 ? vl_pool_item(&vl_cache_pool, id) : make_cache(node);
+    if (cache != NULL)
+        vl_set(&cache->state, VL_CACHE_OWNED);
+    return cache;
+}
+
+static void park(struct vl_cache *cache)
+{
+    vl_set(&cache->state, VL_CACHE_PARKED);
+    vl_set(&cache->inside, 0);
+    vl_idstack_push(&vl_exchanges[cache->node].parked, vl_pool_id(&vl_cache_pool, cache), link_of,
+                    VL_IDSTACK_COUNT_MAX);
+}
+
+static void send_outbox(struct vl_cache *cache);
+
+static void on_thread_exit(void *own)
+{
+    struct vl_cache *cache = own;
+    vl_cache_self = &gone_cache;
+    send_outbox(cache);
+    park(cache);
+}
+
+void vl_cache_start(void)
+{
+    exit_key_made = pthread_key_create(&exit_key, on_thread_exit) == 0;
+}
+
+/* Gives the thread a cache, or, if it has none to lose any more, lends it one. */
+static struct vl_cache *adopt(void)
+{
+    struct vl_cache *cache = take_cache();
+    if (cache == NULL)
+        return NULL;
+    vl_set(&cache->inside, 1);
+    if (vl_cache_self == &start_cache && exit_key_made) {
+        vl_cache_self = cache;
+        /* May call calloc, which finds the cache in place. */
+        if (pthread_setspecific(exit_key, cache) != 0)
+            vl_cache_self = &gone_cache;
+    }
+    return cache;
+}
+
+struct vl_cache *vl_cache_enter(void)
+{
+    struct vl_cache *cache = vl_cache_self;
+    if (vl_unlikely(vl_get(&cache->state) != VL_CACHE_OWNED))
+        return adopt();
+    vl_set(&cache->inside, 1);
+    return cache;
+}
+
+void vl_cache_leave(struct vl_cache *cache)
+{
+    if (vl_unlikely(cache == NULL))
+        return;
+    if (vl_unlikely(cache != vl_cache_self))
+        park(cache); /* borrowed */
+    else
+        vl_set(&cache->inside, 0);
+}
+
+static size_t magazine_bytes(unsigned class)
+{
+    return (size_t)vl_size_classes[class].size * vl_size_classes[class].capacity;
+}
+
+static void **empty_magazine(struct vl_cache *cache, unsigned class)
+{
+    void **top = vl_magazine_take(cache->node, vl_size_classes[class].capacity);
+    if (!vl_magazine_is_null(top))
+        cache->held_bytes += magazine_bytes(class);
+    return top;
+}
+
+/* Lets go of a magazine whose objects are elsewhere by now. */
+static void drop_magazine(struct vl_cache *cache, unsigned class, void **top)
+{
+    if (vl_magazine_is_null(top))
+        return;
+    cache->held_bytes -= magazine_bytes(class);
+    vl_magazine_give(cache->node, top);
+}
+
+/* The objects of a magazine go to the spans; returns it empty. */
+static void **empty_into_spans(unsigned class, void **top)
+{
+    unsigned capacity = vl_size_classes[class].capacity;
+    unsigned count = vl_magazine_count(top, capacity);
+    if (count == 0)
+        return top;
+    vl_central_give(class, top, count, "free");
+    return vl_magazine_of(top) + capacity;
+}
+
+/* A magazine leaves the cache: to the depot if it is full and there is room, else into the spans. */
+static void dispatch(struct vl_cache *cache, unsigned class, void **top)
+{
+    if (vl_magazine_is_null(top))
+        return;
+    if (vl_magazine_is_full(top) && vl_depot_put(cache->node, class, top))
+        cache->held_bytes -= magazine_bytes(class);
+    else
+        drop_magazine(cache, class, empty_into_spans(class, top));
+}
+
+static void flush_class(struct vl_cache *cache, unsigned class)
+{
+    void **top = cache->top[class], **spare = cache->spare[class];
+    vl_own_set(&cache->top[class], vl_null_magazine);
+    vl_own_set(&cache->spare[class], vl_null_magazine);
+    dispatch(cache, class, top);
+    dispatch(cache, class, spare);
+    cache->refill[class] = REFILL_FIRST;
+}
+
+void vl_cache_flush(struct vl_cache *cache)
+{
+    for (unsigned class = 1; class < VL_CLASSES; class++)
+        flush_class(cache, class);
+    send_outbox(cache);
+}
+
+void vl_cache_flush_parked(void)
+{
+    for (unsigned node = 0; node < vl_topology.count; node++) {
+        struct vl_idstack *parked = &vl_exchanges[node].parked;
+        /* As many as there are now: those put back are not looked at again. */
+        uint32_t count = vl_idstack_count(vl_get(&parked->word));
+        uint32_t ids[64];
+        while (count > 0) {
+            uint32_t batch = 0;
+            for (; batch < 64 && batch < count; batch++) {
+                ids[batch] = vl_idstack_pop(parked, link_of);
+                if (ids[batch] == 0)
+                    break;
+                vl_cache_flush(vl_pool_item(&vl_cache_pool, ids[batch]));
+            }
+            count = batch < 64 ? 0 : count - batch;
+            while (batch > 0)
+                park(vl_pool_item(&vl_cache_pool, ids[--batch]));
+        }
+    }
+}
+
+/* The thread may have moved: look where it is, and after some times in a row follow it. */
+static void consider_home(struct vl_cache *cache)
+{
+    if (vl_topology.count == 1)
+        return;
+    unsigned here = vl_topology_here(&vl_topology);
+    if (here == cache->node) {
+        cache->rehome_votes = 0;
+    } else if (++cache->rehome_votes >= REHOME_AFTER) {
+        vl_cache_flush(cache);
+        set_home(cache, here);
+    }
+}
+
+/* Sorts what other nodes' threads have freed into the spans. */
+static void open_inbox(unsigned node)
+{
+    void **magazine;
+    while ((magazine = vl_inbox_get(node)) != NULL) {
+        vl_central_give_mixed(magazine, VL_MAGAZINE_CAPACITY_MAX, "free");
+        vl_magazine_give(node, magazine + VL_MAGAZINE_CAPACITY_MAX);
+    }
+}
+
+static void tick(struct vl_cache *cache)
+{
+    if (--cache->ticks != 0)
+        return;
+    cache->ticks = TICKS;
+    if (vl_options.purge_delay_ms >= 0)
+        vl_place_purge((uint64_t)vl_options.purge_delay_ms);
+}
+
+/* A magazine filled from the spans, its count growing from refill to refill; the same magazine,
+ * empty as it was, if there is no memory. */
+static void **fill_from_spans(struct vl_cache *cache, unsigned class, void **top)
+{
+    unsigned capacity = vl_size_classes[class].capacity;
+    unsigned want = cache->refill[class] < capacity ? cache->refill[class] : capacity;
+    void **slots = vl_magazine_of(top);
+    unsigned got = vl_central_take(cache->node, class, slots, want);
+    cache->refill[class] = (uint8_t)vl_min(2 * (size_t)want, VL_MAGAZINE_CAPACITY_MAX);
+    if (got != capacity)
+        memmove(slots + capacity - got, slots, got * sizeof *slots);
+    return slots + capacity - got;
+}
+
+/* Makes the loaded magazine of a class not empty; false if there is no memory. */
+static bool load(struct vl_cache *cache, unsigned class)
+{
+    void **top = cache->top[class], **spare = cache->spare[class];
+    if (!vl_magazine_is_empty(spare)) {
+        vl_own_set(&cache->top[class], spare);
+        vl_own_set(&cache->spare[class], top);
+        return true;
+    }
+    void **full = vl_depot_get(cache->node, class);
+    if (full != NULL) {
+        vl_own_set(&cache->top[class], full);
+        cache->held_bytes += magazine_bytes(class);
+        if (vl_magazine_is_null(spare))
+            vl_own_set(&cache->spare[class], top);
+        else
+            drop_magazine(cache, class, top);
+        return true;
+    }
+    if (vl_magazine_is_null(top))
+        top = empty_magazine(cache, class);
+    if (vl_magazine_is_null(top))
+        return false;
+    top = fill_from_spans(cache, class, top);
+    vl_own_set(&cache->top[class], top);
+    return !vl_magazine_is_empty(top);
+}
+
+/* One object without a magazine to put others into. */
+static void *take_single(unsigned node, unsigned class)
+{
+    void *object;
+    return vl_central_take(node, class, &object, 1) == 1 ? object : NULL;
+}
+
+void *vl_cache_refill(struct vl_cache *cache, unsigned class)
+{
+    tick(cache);
+    consider_home(cache);
+    if (vl_topology.count > 1)
+        open_inbox(cache->node);
+    vl_count(&cache->refills, 1);
+    if (cache->held_bytes > vl_options.thread_cache_bytes)
+        vl_cache_flush(cache);
+    if (!load(cache, class))
+        return take_single(cache->node, class);
+    void **top = cache->top[class];
+    vl_own_set(&cache->top[class], top + 1);
+    return *top;
+}
+
+/* Makes room in the loaded magazine of a class, which is full or the null magazine; false if there
+ * is no memory for a magazine. */
+static bool unload(struct vl_cache *cache, unsigned class)
+{
+    void **top = cache->top[class], **spare = cache->spare[class];
+    if (vl_magazine_is_null(spare) || vl_magazine_is_null(top)) {
+        void **empty = empty_magazine(cache, class);
+        if (vl_magazine_is_null(empty))
+            return false;
+        if (!vl_magazine_is_null(top))
+            vl_own_set(&cache->spare[class], top);
+        vl_own_set(&cache->top[class], empty);
+        return true;
+    }
+    if (vl_magazine_is_full(spare)) {
+        if (vl_depot_put(cache->node, class, spare)) {
+            cache->held_bytes -= magazine_bytes(class);
+            spare = empty_magazine(cache, class);
+        } else {
+            spare = empty_into_spans(class, spare);
+        }
+    }
+    vl_own_set(&cache->spare[class], top);
+    vl_own_set(&cache->top[class], spare);
+    return !vl_magazine_is_null(spare);
+}
+
+void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object)
+{
+    tick(cache);
+    vl_count(&cache->overflows, 1);
+    if (cache->held_bytes > vl_options.thread_cache_bytes)
+        vl_cache_flush(cache);
+    if (!unload(cache, class)) {
+        vl_central_give(class, &object, 1, "free");
+        return;
+    }
+    void **top = cache->top[class] - 1;
+    *top = object;
+    vl_own_set(&cache->top[class], top);
+}
+
+/* Hands the outbox over to the node of its first object, or sorts it in where nobody fetches. Others
+ * in it may be of other nodes; the inbox is opened pointer by pointer. */
+static void send_outbox(struct vl_cache *cache)
+{
+    void **top = cache->outbox;
+    unsigned count = vl_magazine_count(top, VL_MAGAZINE_CAPACITY_MAX);
+    if (count == 0)
+        return;
+    if (vl_magazine_is_full(top) && vl_inbox_put(vl_slice_of(*top)->node, top)) {
+        cache->outbox = vl_null_magazine;
+        return;
+    }
+    vl_central_give_mixed(top, count, "free");
+    cache->outbox = vl_magazine_of(top) + VL_MAGAZINE_CAPACITY_MAX;
+}
+
+void vl_cache_send(struct vl_cache *cache, void *object)
+{
+    if (vl_magazine_is_full(cache->outbox)) { /* the null magazine is, too */
+        send_outbox(cache);
+        if (vl_magazine_is_null(cache->outbox))
+            cache->outbox = vl_magazine_take(cache->node, VL_MAGAZINE_CAPACITY_MAX);
+        if (vl_magazine_is_null(cache->outbox)) {
+            vl_central_give_mixed(&object, 1, "free");
+            return;
+        }
+    }
+    *--cache->outbox = object;
+}
+
+void vl_cache_after_fork(void)
+{
+    for (uint32_t id = 1; id < vl_pool_end(&vl_cache_pool); id++) {
+        struct vl_cache *cache = vl_pool_item(&vl_cache_pool, id);
+        if (vl_get(&cache->state) == VL_CACHE_OWNED && cache != vl_cache_self &&
+            !vl_get(&cache->inside))
+            park(cache);
+    }
+}
+
+unsigned vl_cache_count(const struct vl_cache *cache, unsigned class)
+{
+    unsigned capacity = vl_size_classes[class].capacity;
+    return vl_magazine_count(vl_peek(&cache->top[class]), capacity) +
+           vl_magazine_count(vl_peek(&cache->spare[class]), capacity);
+}

@@ -1,0 +1,92 @@
+/*
+ * thread - a thread's own cache: for each class a loaded magazine and a spare one.
+ *
+ * One pointer of `top`, one byte of `class_of` or the home fields are all that malloc and free touch
+ * of it in the ordinary case. Everything is written by the owner alone, without atomics; `top` and `spare`
+ * are peeked at by others for statistics (vl_own_set, vl_peek).
+ *
+ *      START  --first use-->  own cache  --thread exit-->  GONE
+ *
+ * START and GONE are shared caches without magazines and with an impossible home: whatever is tried
+ * with them ends in the slow path, which gives the thread a cache of its own, or, for the last
+ * frees of a thread that is gone, borrows one for the single call.
+ *
+ * A thread that exits parks its cache, magazines and all, for the next thread born on its node.
+ * Records are type-stable and numbered: whoever sums up statistics walks the pool, with no lock.
+ */
+#ifndef VL_CACHE_THREAD_H
+#define VL_CACHE_THREAD_H
+
+#include "cache/magazine.h"
+
+enum { VL_CACHE_SHIFT = 12 };
+
+enum vl_cache_state {
+    VL_CACHE_START,    /* the shared one before, */
+    VL_CACHE_GONE,     /* and the one after a thread's own */
+    VL_CACHE_OWNED,    /* by a live thread */
+    VL_CACHE_PARKED,   /* in its node's stack */
+};
+
+struct vl_cache {
+    void **top[VL_BINS]; /* first: indexing it takes no addition */
+
+    /* Is a pointer ours, of this node, and of which class? */
+    uintptr_t home_start;
+    size_t home_size;
+    _Atomic uint8_t *home_map;
+
+    uint16_t node;
+    uint8_t rehome_votes; /* slow paths in a row that ran on another node */
+    uint32_t ticks;       /* slow paths until the next look at the clock */
+    _Atomic uint8_t state;
+    /* In a slow path: what is under way may be torn. Read after a fork only. */
+    _Atomic uint8_t inside;
+    _Atomic uint32_t below; /* parked: id of the next */
+    size_t held_bytes;      /* capacity of the magazines held */
+    void **outbox;          /* magazine of objects of other nodes, or the null magazine */
+
+    /* Objects handed out and taken back by slow paths: with what is in the magazines now, enough to
+     * tell how much is in use. */
+    _Atomic uint64_t refills, overflows;
+
+    void **spare[VL_CLASSES];
+    uint8_t refill[VL_CLASSES];                   /* objects to ask a central for next time */
+    uint8_t class_of[VL_SIZE_TABLE_MAX + 1]; /* size -> class; all 0: every malloc is slow */
+};
+
+_Static_assert(sizeof(struct vl_cache) <= 1 << VL_CACHE_SHIFT, "a cache fits its place in the pool");
+
+extern struct vl_pool vl_cache_pool;
+
+/* The one thread-local variable. Initial-exec: no call to reach it, in a preloaded library or out. */
+extern _Thread_local struct vl_cache *vl_cache_self __attribute__((tls_model("initial-exec")));
+
+/* Key whose destructor parks a thread's cache. Once, at the start of the process. */
+void vl_cache_start(void);
+
+/* The cache to work with in a slow path, between enter and leave: the thread's own, given to it if
+ * need be, or a borrowed one. NULL if there is none: go without. */
+struct vl_cache *vl_cache_enter(void);
+void vl_cache_leave(struct vl_cache *cache);
+
+/* Slow paths of the two operations; the loaded magazine is empty, or full. */
+void *vl_cache_refill(struct vl_cache *cache, unsigned class);
+void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object);
+
+/* Sends an object of another node home, some time. */
+void vl_cache_send(struct vl_cache *cache, void *object);
+
+/* Empties every magazine into depots and spans. */
+void vl_cache_flush(struct vl_cache *cache);
+
+/* Empties the parked caches of every node. */
+void vl_cache_flush_parked(void);
+
+/* Child of a fork: parks the caches of the threads that are not there any more. */
+void vl_cache_after_fork(void);
+
+/* Objects of `class` in the magazines of a cache; approximate while its owner runs. */
+unsigned vl_cache_count(const struct vl_cache *cache, unsigned class);
+
+#endif

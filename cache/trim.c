@@ -1,0 +1,43 @@
+#include "cache/trim.h"
+
+#include "cache/central.h"
+#include "cache/init.h"
+#include "cache/thread.h"
+
+static void drain_depot(unsigned node, unsigned class)
+{
+    unsigned capacity = vl_size_classes[class].capacity;
+    void **full;
+    while ((full = vl_depot_get(node, class)) != NULL) {
+        vl_central_give(class, full, capacity, "free");
+        vl_magazine_give(node, full + capacity);
+    }
+}
+
+static void drain_inbox(unsigned node)
+{
+    void **mixed;
+    while ((mixed = vl_inbox_get(node)) != NULL) {
+        vl_central_give_mixed(mixed, VL_MAGAZINE_CAPACITY_MAX, "free");
+        vl_magazine_give(node, mixed + VL_MAGAZINE_CAPACITY_MAX);
+    }
+}
+
+size_t vl_trim(void)
+{
+    if (!vl_start())
+        return 0;
+    struct vl_cache *cache = vl_cache_enter();
+    if (cache != NULL)
+        vl_cache_flush(cache);
+    vl_cache_leave(cache);
+    vl_cache_flush_parked();
+    for (unsigned node = 0; node < vl_topology.count; node++) {
+        drain_inbox(node);
+        for (unsigned class = 1; class < VL_CLASSES; class++) {
+            drain_depot(node, class);
+            vl_central_release_empty(&vl_centrals[node][class]);
+        }
+    }
+    return vl_place_purge(0);
+}

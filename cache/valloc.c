@@ -1,0 +1,44 @@
+/* valloc - the functions of valloc.h. */
+#include "valloc.h"
+
+#include "cache/init.h"
+#include "cache/stats.h"
+#include "hugepage/hugepage.h"
+
+#include <string.h>
+
+const char *valloc_version(void)
+{
+    return VALLOC_VERSION;
+}
+
+void valloc_get_stat(struct valloc_stat *stat)
+{
+    struct vl_stats s;
+    memset(stat, 0, sizeof *stat);
+    if (!vl_start())
+        return;
+    vl_stats_take(&s);
+    *stat = (struct valloc_stat){
+        .used = vl_stats_used(&s),
+        .used_small = s.small_bytes,
+        .used_runs = s.run_bytes,
+        .used_big = s.big_bytes,
+        .small_count = s.small_blocks,
+        .big_count = s.big_blocks,
+        .free_cached = s.cached_bytes,
+        .free_spans = s.span_free_bytes,
+        .free_regions = s.regions_empty << VL_REGION_SHIFT,
+        .free_big = s.big_kept_bytes,
+        .returned = s.purged_bytes,
+        .heap = s.heap_bytes,
+        .nodes = (uint32_t)s.nodes,
+        .thread_caches = (uint32_t)s.caches,
+    };
+}
+
+void valloc_print_stat(int fd)
+{
+    if (vl_start())
+        vl_stats_print(fd);
+}

@@ -1,0 +1,25 @@
+# core - words every layer speaks.
+
+VL_SOURCES += \
+	%D%/atomic.h \
+	%D%/bits.h \
+	%D%/core.h \
+	%D%/geometry.h \
+	%D%/idstack.h \
+	%D%/lock.c \
+	%D%/lock.h \
+	%D%/options.c \
+	%D%/options.h \
+	%D%/os.h \
+	%D%/os_linux.c \
+	%D%/panic.c \
+	%D%/panic.h \
+	%D%/pool.c \
+	%D%/pool.h \
+	%D%/size_class.c \
+	%D%/size_class.h \
+	%D%/slice.c \
+	%D%/slice.h \
+	%D%/text.c \
+	%D%/text.h \
+	%D%/verify.h

@@ -1,0 +1,86 @@
+/*
+ * size_class - sizes of small objects, and how each is served.
+ *
+ * Steps of 16 bytes up to 128, then eight classes per doubling: an object of a class is never more
+ * than 1/8 larger than the request, or 15 bytes where that is more (proof: between b and 2b the
+ * step is b/8, and a request that gets b + k*b/8 is larger than b + (k-1)*b/8, so the waste is less
+ * than (b/8) / (b + b/8) = 1/9 of the object). tests/core/test_size_class.c tries every size.
+ *
+ * Class 0 means "no small object here". Two more numbers exist only as bytes of the class map: the
+ * first page of a run of pages, and its other pages.
+ */
+#ifndef VL_CORE_SIZE_CLASS_H
+#define VL_CORE_SIZE_CLASS_H
+
+#include "core/bits.h"
+#include "core/geometry.h"
+
+/* C(object size in bytes, span size in pages): spans of 16 to 64 KB, two objects at least, and at
+ * most 1/64 of a span left over. */
+#define VL_SIZE_CLASS_TABLE(C)                                                                    \
+    C(16, 2) C(32, 2) C(48, 2) C(64, 2) C(80, 2) C(96, 2) C(112, 2) C(128, 2)                      \
+    C(144, 2) C(160, 2) C(176, 2) C(192, 2) C(208, 2) C(224, 2) C(240, 2) C(256, 2)                \
+    C(288, 4) C(320, 4) C(352, 4) C(384, 4) C(416, 4) C(448, 4) C(480, 4) C(512, 4)                \
+    C(576, 4) C(640, 4) C(704, 4) C(768, 4) C(832, 4) C(896, 4) C(960, 4) C(1024, 4)               \
+    C(1152, 4) C(1280, 5) C(1408, 4) C(1536, 4) C(1664, 7) C(1792, 4) C(1920, 4) C(2048, 4)        \
+    C(2304, 4) C(2560, 5) C(2816, 8) C(3072, 6) C(3328, 7) C(3584, 4) C(3840, 8) C(4096, 4)        \
+    C(4608, 8) C(5120, 5) C(5632, 9) C(6144, 6) C(6656, 9) C(7168, 7) C(7680, 15) C(8192, 8)       \
+    C(9216, 8) C(10240, 10) C(11264, 11) C(12288, 9)                                              \
+    C(13312, 13) C(14336, 14) C(15360, 15) C(16384, 8)                                            \
+    C(18432, 9) C(20480, 10) C(22528, 11) C(24576, 9)                                             \
+    C(26624, 13) C(28672, 14) C(30720, 15) C(32768, 8)                                            \
+    C(36864, 9) C(40960, 10) C(45056, 11) C(49152, 12)                                            \
+    C(53248, 13) C(57344, 14) C(61440, 15) C(65536, 16)                                           \
+    C(73728, 18) C(81920, 20) C(90112, 22) C(98304, 24)                                           \
+    C(106496, 26) C(114688, 28) C(122880, 30) C(131072, 32)                                       \
+    C(147456, 36) C(163840, 40) C(180224, 44) C(196608, 48)                                       \
+    C(212992, 52) C(229376, 56) C(245760, 60) C(262144, 64)
+
+#define VL_COUNT_ONE(size, pages) +1
+enum {
+    VL_CLASS_NONE = 0,
+    VL_CLASSES = 1 VL_SIZE_CLASS_TABLE(VL_COUNT_ONE), /* real ones are 1 .. VL_CLASSES-1 */
+    VL_CLASS_RUN_HEAD = VL_CLASSES,
+    VL_CLASS_RUN_BODY,
+    VL_BINS /* bytes of the class map are below this */
+};
+#undef VL_COUNT_ONE
+
+/* Sizes up to this find their class in a table of bytes. */
+#define VL_SIZE_TABLE_MAX ((size_t)1024)
+
+struct vl_size_class {
+    uint32_t size;       /* bytes of one object */
+    uint8_t span_pages;  /* pages of one span */
+    uint8_t capacity;    /* objects in one magazine */
+    uint16_t objects;    /* objects in one span */
+    uint64_t reciprocal; /* for vl_object_index */
+};
+
+extern const struct vl_size_class vl_size_classes[VL_CLASSES];
+
+/* An object index is offset / size; as a product it takes no division. */
+#define VL_RECIPROCAL_SHIFT 40
+
+static inline unsigned vl_object_index(const struct vl_size_class *class, size_t offset)
+{
+    return (unsigned)((offset * class->reciprocal) >> VL_RECIPROCAL_SHIFT);
+}
+
+/* Class that serves a request of `size` bytes, or VL_CLASS_NONE where it is not small. */
+static inline unsigned vl_class_of_size(size_t size)
+{
+    if (size <= 128)
+        return size == 0 ? 1 : (unsigned)((size + 15) / 16);
+    if (size > VL_SMALL_MAX)
+        return VL_CLASS_NONE;
+    unsigned doubling = vl_log2(size - 1); /* 7 for 129 .. 256 */
+    unsigned step = (unsigned)((size - 1) >> (doubling - 3)) & 7;
+    return 8 + (doubling - 7) * 8 + step + 1;
+}
+
+/* Class that serves `size` bytes at a multiple of `align` (a power of two, at most a page), or
+ * VL_CLASS_NONE. Spans begin on a page, so an object is aligned as its size is. */
+unsigned vl_class_of_aligned(size_t size, size_t align);
+
+#endif

@@ -1,0 +1,129 @@
+#include "core/slice.h"
+
+#include "core/os.h"
+
+struct vl_slice vl_slices[VL_SLICES_MAX];
+_Atomic uint32_t vl_slice_count;
+
+/* Slots handed out; a slice is published once all earlier slots are. */
+static _Atomic uint32_t slots_taken;
+
+/* Data becomes writable in steps that double with the slice, between these. */
+#define STEP_MIN (2 * VL_REGION_SIZE)
+#define STEP_MAX ((size_t)1 << 30)
+
+static size_t class_map_bytes(const struct vl_slice_plan *plan)
+{
+    return plan->kind == VL_SLICE_NODE ? vl_round_up(plan->size >> VL_PAGE_SHIFT, vl_os_page_size)
+                                       : 0;
+}
+
+static size_t unit_table_bytes(const struct vl_slice_plan *plan)
+{
+    return vl_round_up((plan->size >> plan->unit_shift) * plan->unit_bytes, vl_os_page_size);
+}
+
+/* Reserves tables and data in one piece; data begins on a region. Returns its start, or 0. */
+static uintptr_t reserve(const struct vl_slice_plan *plan, char **tables)
+{
+    size_t table_bytes = class_map_bytes(plan) + unit_table_bytes(plan);
+    size_t total = table_bytes + plan->size + VL_REGION_SIZE;
+    char *space = vl_os->reserve(total);
+    if (space == NULL)
+        return 0;
+    uintptr_t data = vl_round_up((uintptr_t)space + table_bytes, VL_REGION_SIZE);
+    *tables = (char *)data - table_bytes;
+    if (vl_os->protect(*tables, table_bytes, VL_ACCESS_READ) == 0)
+        return data;
+    vl_os->unreserve(space, total);
+    return 0;
+}
+
+/* Advice only: where the kernel refuses, the slice works without. */
+static void advise(const struct vl_slice_plan *plan, char *tables, uintptr_t data)
+{
+    size_t plain = vl_min(plan->small_pages, plan->size);
+    vl_os->advise(tables, data - (uintptr_t)tables + plain, VL_ADVICE_SMALL);
+    if (plan->huge && plan->size > plain)
+        vl_os->advise((void *)(data + plain), plan->size - plain, VL_ADVICE_HUGE);
+    if (plan->bind)
+        vl_os->bind(tables, data + plan->size - (uintptr_t)tables, plan->bind_node);
+}
+
+static void publish(uint32_t number)
+{
+    uint32_t before = number;
+    while (!vl_swap_if(&vl_slice_count, &before, number + 1)) {
+        before = number;
+        vl_os->yield(); /* an earlier slot is about to be published */
+    }
+}
+
+struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan)
+{
+    char *tables;
+    if (vl_get(&slots_taken) >= VL_SLICES_MAX)
+        return NULL;
+    uintptr_t data = reserve(plan, &tables);
+    if (data == 0)
+        return NULL;
+    uint32_t number = vl_add(&slots_taken, 1);
+    if (number >= VL_SLICES_MAX) {
+        vl_os->unreserve(tables, data + plan->size - (uintptr_t)tables);
+        return NULL;
+    }
+    advise(plan, tables, data);
+
+    struct vl_slice *slice = &vl_slices[number];
+    slice->start = data;
+    slice->size = plan->size;
+    slice->class_map = (_Atomic uint8_t *)tables;
+    slice->units = tables + class_map_bytes(plan);
+    slice->unit_shift = plan->unit_shift;
+    slice->unit_bytes = plan->unit_bytes;
+    slice->number = (uint16_t)number;
+    slice->node = (uint16_t)plan->node;
+    slice->kind = plan->kind;
+    plan->prepare(slice);
+    publish(number);
+    return slice;
+}
+
+/* Makes the bytes [from, to) of a table writable, widened to whole pages of the machine. */
+static bool write_table(char *table, size_t from, size_t to)
+{
+    size_t start = vl_round_down(from, vl_os_page_size);
+    size_t end = vl_round_up(to, vl_os_page_size);
+    return end == start || vl_os->protect(table + start, end - start, VL_ACCESS_WRITE) == 0;
+}
+
+static bool extend_to(struct vl_slice *slice, size_t have, size_t goal)
+{
+    if (slice->kind == VL_SLICE_NODE &&
+        !write_table((char *)slice->class_map, have >> VL_PAGE_SHIFT, goal >> VL_PAGE_SHIFT))
+        return false;
+    size_t unit_from = (have >> slice->unit_shift) * slice->unit_bytes;
+    size_t unit_to = (goal >> slice->unit_shift) * slice->unit_bytes;
+    return write_table(slice->units, unit_from, unit_to) &&
+           vl_os->protect((void *)(slice->start + have), goal - have, VL_ACCESS_WRITE) == 0;
+}
+
+bool vl_slice_extend(struct vl_slice *slice, size_t end)
+{
+    size_t have = vl_get_acquire(&slice->writable);
+    if (end <= have)
+        return true;
+    if (end > slice->size)
+        return false;
+    size_t step = vl_min(vl_max(have, STEP_MIN), STEP_MAX);
+    size_t least = vl_round_up(end, VL_REGION_SIZE);
+    size_t goal = vl_min(vl_max(least, have + step), slice->size);
+    if (!extend_to(slice, have, goal)) {
+        goal = vl_min(least, slice->size); /* memory is short: just what is needed */
+        if (!extend_to(slice, have, goal))
+            return false;
+    }
+    while (have < goal && !vl_swap_if(&slice->writable, &have, goal)) {
+    }
+    return true;
+}

@@ -1,0 +1,89 @@
+/*
+ * slice - a long stretch of address space for one purpose, and the tables that describe it.
+ *
+ *      tables                                         data
+ *      +-----------------+------------------+         +------------------+------------------+
+ *      | class map       | units            |         | writable         | reserved         |
+ *      | 1 byte per page | 1 entry per unit |         |                  |                  |
+ *      +-----------------+------------------+         +------------------+------------------+
+ *                                                     start              start + writable
+ *
+ * A NODE slice holds the small objects and runs of one NUMA node; its units are regions. A BIG slice
+ * holds big blocks, bound to no node; its units are grains, and it has no class map.
+ *
+ * Data is reserved without access and made writable from the front by vl_slice_extend, in growing
+ * steps, so that resource limits, overcommit and core dumps see only what is used, in two or three
+ * VMAs however large the heap. Tables are readable in full at all times: the entry of a page never
+ * used reads as zero, so even a wild pointer can be looked up safely. They become writable together
+ * with the data they describe, and are never unmapped.
+ *
+ * A process normally has one slice per node and one for big blocks. More are made when one is full,
+ * or small ones when address space is short (ulimit -v); they are found through vl_slice_of.
+ */
+#ifndef VL_CORE_SLICE_H
+#define VL_CORE_SLICE_H
+
+#include "core/atomic.h"
+#include "core/bits.h"
+#include "core/geometry.h"
+
+enum vl_slice_kind { VL_SLICE_NODE, VL_SLICE_BIG };
+
+/* Plain fields are written once, before the slice is published, and never again. */
+struct vl_slice {
+    uintptr_t start;
+    size_t size;
+    _Atomic uint8_t *class_map; /* NODE: class of the objects on each page; written by span owners */
+    char *units;
+    uint32_t unit_shift;
+    uint32_t unit_bytes;
+    uint16_t number; /* index in vl_slices */
+    uint16_t node; /* NODE: index, as numa/ counts them */
+    enum vl_slice_kind kind;
+    _Atomic size_t writable; /* bytes of data that can be written; grows; release after protect */
+};
+
+enum { VL_SLICES_MAX = 256 };
+extern struct vl_slice vl_slices[VL_SLICES_MAX];
+extern _Atomic uint32_t vl_slice_count;
+
+struct vl_slice_plan {
+    enum vl_slice_kind kind;
+    unsigned node;
+    size_t size;
+    uint32_t unit_shift;
+    uint32_t unit_bytes;
+    size_t small_pages; /* the first so many bytes of data get no huge pages */
+    bool huge;          /* the rest gets huge pages */
+    bool bind;          /* prefer the memory of bind_node, the kernel's number of the node */
+    unsigned bind_node;
+    void (*prepare)(struct vl_slice *slice); /* before anybody else can see it */
+};
+
+/* Reserves, describes and publishes a slice; NULL where there is no address space for it. */
+struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan);
+
+/* Makes data [0, end) and the entries of its units writable; false if there is no memory. */
+bool vl_slice_extend(struct vl_slice *slice, size_t end);
+
+static inline void *vl_slice_unit(const struct vl_slice *slice, size_t unit)
+{
+    return slice->units + unit * slice->unit_bytes;
+}
+
+static inline bool vl_slice_holds(const struct vl_slice *slice, const void *pointer)
+{
+    return (uintptr_t)pointer - slice->start < slice->size;
+}
+
+/* The slice a pointer lies in, or NULL: the answer to "is it ours?". */
+static inline struct vl_slice *vl_slice_of(const void *pointer)
+{
+    uint32_t count = vl_get_acquire(&vl_slice_count);
+    for (uint32_t i = 0; i < count; i++)
+        if (vl_slice_holds(&vl_slices[i], pointer))
+            return &vl_slices[i];
+    return NULL;
+}
+
+#endif

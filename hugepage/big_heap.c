@@ -1,0 +1,318 @@
+#include "hugepage/big_heap.h"
+
+#define HUGE_GRAINS ((uint32_t)(VL_REGION_SIZE >> VL_GRAIN_SHIFT))
+
+/* Kept without question; above it, a quarter of what is in use. */
+#define DIRTY_MIN ((uint64_t)64 << 20)
+
+struct vl_slice_plan vl_big_heap_plan(size_t size)
+{
+    return (struct vl_slice_plan){
+        .kind = VL_SLICE_BIG,
+        .size = size,
+        .unit_shift = VL_GRAIN_SHIFT,
+        .unit_bytes = sizeof(struct vl_extent),
+        .small_pages = vl_options.hugepage_mode == VL_HUGEPAGE_NEVER ? size : 0,
+        .huge = vl_options.hugepage_mode != VL_HUGEPAGE_NEVER,
+    };
+}
+
+void vl_big_heap_start(struct vl_big_heap *heap, struct vl_slice *slice, bool reuse_exact)
+{
+    heap->slice = slice;
+    heap->reuse_exact = reuse_exact;
+    heap->extents.table = (struct vl_extent *)slice->units;
+}
+
+static char *address(const struct vl_big_heap *heap, uint32_t grain)
+{
+    return (char *)heap->slice->start + ((size_t)grain << VL_GRAIN_SHIFT);
+}
+
+static uint32_t grain_of(const struct vl_big_heap *heap, const void *block)
+{
+    return (uint32_t)(((uintptr_t)block - heap->slice->start) >> VL_GRAIN_SHIFT);
+}
+
+static uint32_t grains_for(size_t bytes)
+{
+    return (uint32_t)((bytes + VL_GRAIN_SIZE - 1) >> VL_GRAIN_SHIFT);
+}
+
+/* Copies the counts that others read. Under the lock. */
+static void publish(struct vl_big_heap *heap)
+{
+    VL_CHECK(vl_extents_valid(&heap->extents));
+    uint64_t used = heap->extents.grains_used << VL_GRAIN_SHIFT;
+    vl_set(&heap->bytes_used, used);
+    vl_set(&heap->bytes_dirty, heap->extents.grains_dirty << VL_GRAIN_SHIFT);
+    if (used > vl_get(&heap->bytes_used_max))
+        vl_set(&heap->bytes_used_max, used);
+}
+
+/* The extent of a block in use, or NULL where `block` is not the start of one. */
+static struct vl_extent *extent_of(const struct vl_big_heap *heap, const void *block)
+{
+    uint32_t grain = grain_of(heap, block);
+    if ((const char *)block != address(heap, grain) || grain >= heap->extents.fresh)
+        return NULL;
+    struct vl_extent *extent = &heap->extents.table[grain];
+    return extent->state == VL_EXTENT_USED ? extent : NULL;
+}
+
+/* First grain of `extent` whose address is a multiple of `align`. */
+static uint32_t aligned_grain(const struct vl_big_heap *heap, const struct vl_extent *extent,
+                              size_t align)
+{
+    char *start = address(heap, vl_extent_first_grain(&heap->extents, extent));
+    return grain_of(heap, (void *)vl_round_up((uintptr_t)start, align));
+}
+
+/* Memory that is kept: the same size again, or where it does not matter who touched it, any. */
+static struct vl_extent *take_dirty(struct vl_big_heap *heap, uint32_t grains, size_t align)
+{
+    struct vl_extents *extents = &heap->extents;
+    struct vl_extent *found = vl_extent_find(extents, &extents->dirty, grains);
+    if (found == NULL || (heap->reuse_exact && found->grains != grains))
+        return NULL;
+    uint32_t first = aligned_grain(heap, found, align);
+    if (first + grains > vl_extent_first_grain(extents, found) + found->grains)
+        return NULL;
+    return vl_extent_carve(extents, found, first, grains);
+}
+
+/* Address space without memory; `spare` grains more make any alignment possible. */
+static struct vl_extent *take_clean(struct vl_big_heap *heap, uint32_t grains, uint32_t spare,
+                                    size_t align)
+{
+    struct vl_extents *extents = &heap->extents;
+    struct vl_extent *found = vl_extent_find(extents, &extents->clean, grains + spare);
+    if (found == NULL) {
+        size_t writable = vl_get_acquire(&heap->slice->writable);
+        if (((size_t)extents->fresh + grains + spare) << VL_GRAIN_SHIFT > writable)
+            return NULL;
+        found = vl_extent_unfold(extents, grains + spare);
+    }
+    return vl_extent_carve(extents, found, aligned_grain(heap, found, align), grains);
+}
+
+static size_t dirty_limit(const struct vl_big_heap *heap)
+{
+    if (vl_options.large_cache_bytes != VL_SIZE_AUTO)
+        return vl_options.large_cache_bytes;
+    return vl_max(DIRTY_MIN, vl_get(&heap->bytes_used_max) / 4);
+}
+
+static size_t block_align(size_t bytes, size_t align)
+{
+    return vl_max(align, bytes >= VL_REGION_SIZE ? VL_REGION_SIZE : VL_GRAIN_SIZE);
+}
+
+bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align)
+{
+    size_t spare = block_align(bytes, align) - VL_GRAIN_SIZE;
+    size_t size = heap->slice->size;
+    if (bytes > size || spare > size)
+        return false;
+    vl_lock(&heap->lock);
+    size_t fresh = (size_t)heap->extents.fresh << VL_GRAIN_SHIFT;
+    vl_unlock(&heap->lock);
+    return vl_round_up(bytes, VL_GRAIN_SIZE) + spare <= size - fresh;
+}
+
+void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed)
+{
+    if (bytes > heap->slice->size || align > heap->slice->size)
+        return NULL;
+    uint32_t grains = grains_for(bytes);
+    align = block_align(bytes, align);
+    uint32_t spare = (uint32_t)(align >> VL_GRAIN_SHIFT) - 1;
+    for (;;) {
+        vl_lock(&heap->lock);
+        struct vl_extent *extent = take_dirty(heap, grains, align);
+        *zeroed = extent == NULL;
+        if (extent == NULL)
+            extent = take_clean(heap, grains, spare, align);
+        size_t fresh = heap->extents.fresh;
+        if (extent != NULL) {
+            extent->bytes = vl_round_up(bytes, vl_os_page_size);
+            vl_count(&heap->blocks_used, 1);
+            publish(heap);
+        }
+        vl_unlock(&heap->lock);
+        if (extent != NULL)
+            return address(heap, vl_extent_first_grain(&heap->extents, extent));
+        if (!vl_slice_extend(heap->slice, (fresh + grains + spare) << VL_GRAIN_SHIFT))
+            return NULL;
+    }
+}
+
+/* A block whose pages were moved has a mapping of its own; a fresh one joins its neighbours'. */
+static void renew(const struct vl_big_heap *heap, uint32_t first, uint32_t grains)
+{
+    size_t size = (size_t)grains << VL_GRAIN_SHIFT;
+    if (vl_os->renew(address(heap, first), size) != 0)
+        vl_os->advise(address(heap, first), size, VL_ADVICE_DISCARD);
+    if (vl_options.hugepage_mode != VL_HUGEPAGE_NEVER)
+        vl_os->advise(address(heap, first), size, VL_ADVICE_HUGE);
+}
+
+/* Gives back [first, first+grains), which is USED and on nobody's hands. */
+static void release(struct vl_big_heap *heap, uint32_t first, uint32_t grains, bool moved)
+{
+    if (moved)
+        renew(heap, first, grains);
+    vl_lock(&heap->lock);
+    vl_extent_free(&heap->extents, &heap->extents.table[first],
+                   moved ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY, vl_os->clock_ms());
+    publish(heap);
+    vl_unlock(&heap->lock);
+    if (vl_get(&heap->bytes_dirty) > dirty_limit(heap))
+        vl_big_heap_purge(heap, 0);
+    else if (vl_options.purge_delay_ms >= 0)
+        vl_big_heap_purge(heap, (uint64_t)vl_options.purge_delay_ms);
+}
+
+bool vl_big_heap_give(struct vl_big_heap *heap, void *block)
+{
+    vl_lock(&heap->lock);
+    struct vl_extent *extent = extent_of(heap, block);
+    if (extent == NULL || extent->bytes == 0) {
+        vl_unlock(&heap->lock);
+        return false;
+    }
+    extent->bytes = 0; /* a second free finds no block here */
+    uint32_t grains = extent->grains;
+    bool moved = extent->moved;
+    vl_count(&heap->blocks_used, -(uint64_t)1);
+    vl_unlock(&heap->lock);
+    release(heap, grain_of(heap, block), grains, moved);
+    return true;
+}
+
+size_t vl_big_heap_bytes(struct vl_big_heap *heap, const void *block)
+{
+    vl_lock(&heap->lock);
+    struct vl_extent *extent = extent_of(heap, block);
+    size_t bytes = extent == NULL ? 0 : extent->bytes;
+    vl_unlock(&heap->lock);
+    return bytes;
+}
+
+/* Grows into the free neighbour. Its memory may be dirty: realloc promises nothing about it. */
+static bool grow_locked(struct vl_big_heap *heap, struct vl_extent *extent, uint32_t grains)
+{
+    struct vl_extents *extents = &heap->extents;
+    struct vl_extent *next = vl_extent_free_after(extents, extent);
+    uint32_t missing = grains - extent->grains;
+    if (next == NULL || next->grains < missing)
+        return false;
+    vl_extent_carve(extents, next, vl_extent_first_grain(extents, next), missing);
+    struct vl_extent *taken = extent + extent->grains;
+    taken->state = VL_EXTENT_NONE;
+    extent->grains = grains;
+    extent[grains - 1].first = (vl_grain_id){vl_extent_first_grain(extents, extent) + 1};
+    return true;
+}
+
+bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
+{
+    if (bytes > heap->slice->size)
+        return false;
+    uint32_t grains = grains_for(bytes), rest_first = 0, rest_grains = 0;
+    vl_lock(&heap->lock);
+    struct vl_extent *extent = extent_of(heap, block);
+    bool fits = grains <= extent->grains || grow_locked(heap, extent, grains);
+    bool moved = extent->moved;
+    if (fits && grains < extent->grains) {
+        struct vl_extent *rest = vl_extent_split(&heap->extents, extent, grains);
+        rest->bytes = 0;
+        rest_first = vl_extent_first_grain(&heap->extents, rest);
+        rest_grains = rest->grains;
+    }
+    if (fits)
+        extent->bytes = vl_round_up(bytes, vl_os_page_size);
+    publish(heap);
+    vl_unlock(&heap->lock);
+    if (rest_grains != 0)
+        release(heap, rest_first, rest_grains, moved);
+    return fits;
+}
+
+bool vl_big_heap_move(struct vl_big_heap *heap, void *from, size_t bytes, void *to)
+{
+    if (vl_os->move(from, bytes, to) != 0)
+        return false;
+    vl_lock(&heap->lock);
+    extent_of(heap, to)->moved = true;
+    vl_add(&heap->moved_bytes, bytes);
+    vl_unlock(&heap->lock);
+    return true;
+}
+
+/* The part of a free extent that is whole huge pages. */
+static uint32_t huge_part(const struct vl_big_heap *heap, const struct vl_extent *extent,
+                          uint32_t *first)
+{
+    uint32_t start = vl_extent_first_grain(&heap->extents, extent);
+    uint32_t end = start + extent->grains;
+    *first = (uint32_t)vl_round_up(start, HUGE_GRAINS);
+    uint32_t last = (uint32_t)vl_round_down(end, HUGE_GRAINS);
+    return last > *first ? last - *first : 0;
+}
+
+/* Takes the oldest dirty extent with whole huge pages in it that is `age_ms` old, those pages only. */
+static struct vl_extent *purge_candidate(struct vl_big_heap *heap, uint64_t age_ms)
+{
+    struct vl_extents *extents = &heap->extents;
+    uint64_t now = vl_os->clock_ms();
+    struct vl_extent *extent = vl_extent_at(extents, extents->oldest);
+    for (; extent != NULL; extent = vl_extent_at(extents, extent->newer)) {
+        uint32_t first, grains;
+        if (now - extent->freed_ms < age_ms)
+            return NULL;
+        grains = huge_part(heap, extent, &first);
+        if (grains != 0)
+            return vl_extent_carve(extents, extent, first, grains);
+    }
+    return NULL;
+}
+
+size_t vl_big_heap_purge(struct vl_big_heap *heap, uint64_t age_ms)
+{
+    size_t purged = 0;
+    for (;;) {
+        vl_lock(&heap->lock);
+        struct vl_extent *extent = purge_candidate(heap, age_ms);
+        if (extent != NULL)
+            extent->bytes = 0;
+        vl_unlock(&heap->lock);
+        if (extent == NULL)
+            return purged;
+        uint32_t first = vl_extent_first_grain(&heap->extents, extent);
+        size_t size = (size_t)extent->grains << VL_GRAIN_SHIFT;
+        bool done = vl_os->advise(address(heap, first), size, VL_ADVICE_DISCARD) == 0;
+        vl_lock(&heap->lock);
+        vl_extent_free(&heap->extents, extent, done ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY,
+                       vl_os->clock_ms());
+        vl_count(&heap->purged_bytes, done ? size : 0);
+        publish(heap);
+        vl_unlock(&heap->lock);
+        if (!done)
+            return purged;
+        purged += size;
+    }
+}
+
+void vl_big_heap_after_fork(struct vl_big_heap *heap)
+{
+    if (!vl_lock_reset(&heap->lock))
+        return;
+    /* The lists may be torn, the blocks in use are not: forget what was free, go on behind it. */
+    heap->extents = (struct vl_extents){
+        .table = heap->extents.table,
+        .fresh = heap->extents.fresh,
+        .lone_end = heap->extents.fresh,
+        .grains_used = heap->extents.grains_used,
+    };
+}

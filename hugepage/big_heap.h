@@ -1,0 +1,65 @@
+/*
+ * big_heap - blocks of 1 MB and more, in a BIG slice.
+ *
+ * The slice prefers no node: a page goes where it is first written, which is where a program that
+ * initialises its arrays in parallel wants it. Nothing is ever written into a block by us: its
+ * bookkeeping is beside it (extent.h), and fresh memory is known to be zero.
+ *
+ * A block of 2 MB or more begins on a huge page, so that it can grow by having its pages moved
+ * instead of copied; its slack is free for others. A freed block keeps its memory for
+ * VALLOC_PURGE_DELAY, as long as all of them together stay below a limit. On a machine with
+ * several nodes, kept memory serves only blocks of the very same size (the program's next time
+ * step); any other gets untouched pages, so that first touch decides anew.
+ */
+#ifndef VL_HUGEPAGE_BIG_HEAP_H
+#define VL_HUGEPAGE_BIG_HEAP_H
+
+#include "hugepage/extent.h"
+
+struct vl_big_heap {
+    struct vl_slice *slice;
+    bool reuse_exact; /* several nodes: reuse memory for the same size only */
+
+    _Alignas(VL_CACHE_LINE) struct vl_lock lock; /* protects all below, and the extents */
+    struct vl_extents extents;
+
+    /* Written under the lock, read by anybody as statistics. */
+    _Atomic uint64_t bytes_used;
+    _Atomic uint64_t bytes_dirty;
+    _Atomic uint64_t blocks_used;
+    _Atomic uint64_t bytes_used_max;
+    _Atomic uint64_t purged_bytes;
+    _Atomic uint64_t moved_bytes;
+};
+
+/* `slice` is a BIG slice made with vl_big_heap_plan. */
+void vl_big_heap_start(struct vl_big_heap *heap, struct vl_slice *slice, bool reuse_exact);
+struct vl_slice_plan vl_big_heap_plan(size_t size);
+
+/* A block of `bytes` at a multiple of `align` (a power of two), or NULL. *zeroed tells whether it is
+ * known to read as zero. */
+void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed);
+
+/* Whether the slice has address space for such a block: if so and none was got, memory is short. */
+bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align);
+
+/* False if `block` is not the start of a block in use. */
+bool vl_big_heap_give(struct vl_big_heap *heap, void *block);
+
+/* Bytes the owner of `block` may use; 0 if it is not the start of a block in use. */
+size_t vl_big_heap_bytes(struct vl_big_heap *heap, const void *block);
+
+/* Changes a block's size where it stands; false, with nothing done, if its neighbour is in the way. */
+bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes);
+
+/* Moves the pages of a block to another of at least its size, in whole small pages; false if the
+ * kernel cannot. Both blocks stay the caller's. */
+bool vl_big_heap_move(struct vl_big_heap *heap, void *from, size_t bytes, void *to);
+
+/* Returns memory that has been free for `age_ms`; tells how many bytes. */
+size_t vl_big_heap_purge(struct vl_big_heap *heap, uint64_t age_ms);
+
+/* Child of a fork: frees the lock; if it was held, starts afresh behind all that was in use. */
+void vl_big_heap_after_fork(struct vl_big_heap *heap);
+
+#endif

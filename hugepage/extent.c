@@ -1,0 +1,242 @@
+#include "hugepage/extent.h"
+
+/* Bins are searched for a fit this far, before the next larger bin, where anything fits. */
+enum { FIT_TRIES = 8 };
+
+static vl_grain_id id_of(const struct vl_extents *extents, const struct vl_extent *extent)
+{
+    return (vl_grain_id){vl_extent_first_grain(extents, extent) + 1};
+}
+
+static bool is_free(const struct vl_extent *extent)
+{
+    return extent->state == VL_EXTENT_DIRTY || extent->state == VL_EXTENT_CLEAN;
+}
+
+static struct vl_extent *after(const struct vl_extents *extents, const struct vl_extent *extent)
+{
+    uint32_t next = vl_extent_first_grain(extents, extent) + extent->grains;
+    return next >= extents->lone_end && next < extents->fresh ? &extents->table[next] : NULL;
+}
+
+static struct vl_extent *before(const struct vl_extents *extents, const struct vl_extent *extent)
+{
+    uint32_t first = vl_extent_first_grain(extents, extent);
+    return first <= extents->lone_end ? NULL : vl_extent_at(extents, extents->table[first - 1].first);
+}
+
+struct vl_extent *vl_extent_free_after(const struct vl_extents *extents,
+                                       const struct vl_extent *extent)
+{
+    struct vl_extent *next = after(extents, extent);
+    return next != NULL && is_free(next) ? next : NULL;
+}
+
+/* Writes down an extent's bounds at both its ends. */
+static void set_bounds(struct vl_extents *extents, struct vl_extent *extent, uint32_t grains)
+{
+    extent->grains = grains;
+    extent[grains - 1].first = id_of(extents, extent);
+}
+
+static struct vl_extent_bins *bins_of(struct vl_extents *extents, const struct vl_extent *extent)
+{
+    return extent->state == VL_EXTENT_DIRTY ? &extents->dirty : &extents->clean;
+}
+
+static void age_link(struct vl_extents *extents, struct vl_extent *extent)
+{
+    struct vl_extent *newest = vl_extent_at(extents, extents->newest);
+    vl_grain_id id = id_of(extents, extent);
+    extent->older = extents->newest;
+    extent->newer = (vl_grain_id){0};
+    extents->newest = id;
+    if (newest != NULL)
+        newest->newer = id;
+    else
+        extents->oldest = id;
+}
+
+static void age_unlink(struct vl_extents *extents, struct vl_extent *extent)
+{
+    struct vl_extent *older = vl_extent_at(extents, extent->older);
+    struct vl_extent *newer = vl_extent_at(extents, extent->newer);
+    if (older != NULL)
+        older->newer = extent->newer;
+    else
+        extents->oldest = extent->newer;
+    if (newer != NULL)
+        newer->older = extent->older;
+    else
+        extents->newest = extent->older;
+}
+
+/* Puts a free extent into its lists. */
+static void file(struct vl_extents *extents, struct vl_extent *extent)
+{
+    struct vl_extent_bins *bins = bins_of(extents, extent);
+    unsigned bin = vl_extent_bin(extent->grains);
+    struct vl_extent *second = vl_extent_at(extents, bins->first[bin]);
+    extent->next = bins->first[bin];
+    extent->prev = (vl_grain_id){0};
+    bins->first[bin] = id_of(extents, extent);
+    if (second != NULL)
+        second->prev = bins->first[bin];
+    bins->occupied[bin / 64] |= (uint64_t)1 << (bin % 64);
+    if (extent->state == VL_EXTENT_DIRTY) {
+        age_link(extents, extent);
+        extents->grains_dirty += extent->grains;
+    }
+}
+
+static void unfile(struct vl_extents *extents, struct vl_extent *extent)
+{
+    struct vl_extent_bins *bins = bins_of(extents, extent);
+    unsigned bin = vl_extent_bin(extent->grains);
+    struct vl_extent *next = vl_extent_at(extents, extent->next);
+    struct vl_extent *prev = vl_extent_at(extents, extent->prev);
+    if (next != NULL)
+        next->prev = extent->prev;
+    if (prev != NULL)
+        prev->next = extent->next;
+    else
+        bins->first[bin] = extent->next;
+    if (bins->first[bin].plus_one == 0)
+        bins->occupied[bin / 64] &= ~((uint64_t)1 << (bin % 64));
+    if (extent->state == VL_EXTENT_DIRTY) {
+        age_unlink(extents, extent);
+        extents->grains_dirty -= extent->grains;
+    }
+}
+
+/* The extent of a bin that fits best among the first few, or NULL. */
+static struct vl_extent *best_in_bin(const struct vl_extents *extents, vl_grain_id first,
+                                     uint32_t grains)
+{
+    struct vl_extent *best = NULL;
+    struct vl_extent *extent = vl_extent_at(extents, first);
+    for (int i = 0; i < FIT_TRIES && extent != NULL; i++) {
+        if (extent->grains >= grains && (best == NULL || extent->grains < best->grains))
+            best = extent;
+        extent = vl_extent_at(extents, extent->next);
+    }
+    return best;
+}
+
+struct vl_extent *vl_extent_find(struct vl_extents *extents, const struct vl_extent_bins *bins,
+                                 uint32_t grains)
+{
+    unsigned from = vl_extent_bin(grains);
+    struct vl_extent *best = best_in_bin(extents, bins->first[from], grains);
+    if (best != NULL)
+        return best;
+    for (unsigned word = ++from / 64; word < VL_EXTENT_BIN_WORDS; word++) {
+        uint64_t bits = bins->occupied[word];
+        if (word == from / 64)
+            bits &= ~0ull << (from % 64);
+        if (bits != 0)
+            return best_in_bin(extents, bins->first[word * 64 + vl_lowest_bit(bits)], grains);
+    }
+    return NULL;
+}
+
+/* A new extent of `state` over grains that belong to none at the moment. */
+static struct vl_extent *make(struct vl_extents *extents, uint32_t first, uint32_t grains,
+                              const struct vl_extent *like)
+{
+    struct vl_extent *extent = &extents->table[first];
+    enum vl_extent_state state = like->state;
+    bool moved = like->moved;
+    uint64_t freed_ms = like->freed_ms;
+    *extent = (struct vl_extent){.first = extent->first, .state = (uint8_t)state, .moved = moved,
+                                 .freed_ms = freed_ms};
+    set_bounds(extents, extent, grains);
+    return extent;
+}
+
+struct vl_extent *vl_extent_carve(struct vl_extents *extents, struct vl_extent *from,
+                                  uint32_t first, uint32_t grains)
+{
+    uint32_t start = vl_extent_first_grain(extents, from);
+    uint32_t end = start + from->grains;
+    struct vl_extent was = *from;
+    unfile(extents, from);
+    if (first > start)
+        file(extents, make(extents, start, first - start, &was));
+    if (first + grains < end)
+        file(extents, make(extents, first + grains, end - first - grains, &was));
+    struct vl_extent *taken = make(extents, first, grains, &was);
+    taken->state = VL_EXTENT_USED;
+    extents->grains_used += grains;
+    return taken;
+}
+
+/* Files a free extent, after joining it with neighbours of the same state. */
+static struct vl_extent *coalesce(struct vl_extents *extents, struct vl_extent *extent)
+{
+    struct vl_extent *next = after(extents, extent);
+    if (next != NULL && next->state == extent->state) {
+        unfile(extents, next);
+        set_bounds(extents, extent, extent->grains + next->grains);
+        next->state = VL_EXTENT_NONE;
+    }
+    struct vl_extent *prev = before(extents, extent);
+    if (prev != NULL && prev->state == extent->state) {
+        unfile(extents, prev);
+        prev->freed_ms = extent->freed_ms;
+        set_bounds(extents, prev, prev->grains + extent->grains);
+        extent->state = VL_EXTENT_NONE;
+        extent = prev;
+    }
+    file(extents, extent);
+    return extent;
+}
+
+struct vl_extent *vl_extent_unfold(struct vl_extents *extents, uint32_t grains)
+{
+    uint32_t first = extents->fresh;
+    extents->fresh += grains;
+    return coalesce(extents, make(extents, first, grains,
+                                  &(struct vl_extent){.state = VL_EXTENT_CLEAN}));
+}
+
+struct vl_extent *vl_extent_free(struct vl_extents *extents, struct vl_extent *extent,
+                                 enum vl_extent_state state, uint64_t now_ms)
+{
+    VL_CHECK(extent->state == VL_EXTENT_USED);
+    extents->grains_used -= extent->grains;
+    extent->state = (uint8_t)state;
+    extent->freed_ms = now_ms;
+    extent->moved = false;
+    return coalesce(extents, extent);
+}
+
+struct vl_extent *vl_extent_split(struct vl_extents *extents, struct vl_extent *extent,
+                                  uint32_t grains)
+{
+    uint32_t first = vl_extent_first_grain(extents, extent);
+    struct vl_extent *rest = make(extents, first + grains, extent->grains - grains, extent);
+    set_bounds(extents, extent, grains);
+    return rest;
+}
+
+bool vl_extents_valid(const struct vl_extents *extents)
+{
+    uint64_t used = 0, dirty = 0;
+    if (extents->lone_end != 0)
+        return true; /* in the child of a fork nobody knows any more */
+    uint8_t previous = VL_EXTENT_NONE;
+    for (uint32_t grain = 0; grain < extents->fresh;) {
+        const struct vl_extent *extent = &extents->table[grain];
+        if (extent->grains == 0 || extent->state == VL_EXTENT_NONE ||
+            extents->table[grain + extent->grains - 1].first.plus_one != grain + 1)
+            return false;
+        if (is_free(extent) && extent->state == previous)
+            return false; /* should have coalesced */
+        previous = extent->state;
+        used += extent->state == VL_EXTENT_USED ? extent->grains : 0;
+        dirty += extent->state == VL_EXTENT_DIRTY ? extent->grains : 0;
+        grain += extent->grains;
+    }
+    return used == extents->grains_used && dirty == extents->grains_dirty;
+}

@@ -1,0 +1,106 @@
+/*
+ * extent - stretches of grains in a BIG slice: which are free, and which neighbours are.
+ *
+ *      grain   0        5     7                 20            32
+ *              +--------+-----+-----------------+-------------+---------------- - -
+ *              | used   |clean|      used       |   dirty     |  fresh
+ *              +--------+-----+-----------------+-------------+---------------- - -
+ *
+ * Every grain below `fresh` belongs to one extent. What is known of it stands in the table entry of
+ * its first grain; the entry of its last grain names the first, so both neighbours are found in one
+ * step and free ones coalesce (boundary tags, kept outside the memory they describe).
+ *
+ *   USED   a block               DIRTY  free, holds memory        CLEAN  free, reads as zero
+ *
+ * Only extents of one state coalesce: clean memory stays known as such, which is what lets calloc
+ * leave it untouched. Free extents lie in bins by size, eight per doubling. A DIRTY extent is
+ * also on the age list, newest first.
+ *
+ * Pure bookkeeping: no lock, no system call; every function wants the big heap's lock.
+ */
+#ifndef VL_HUGEPAGE_EXTENT_H
+#define VL_HUGEPAGE_EXTENT_H
+
+#include "core/core.h"
+
+enum vl_extent_state { VL_EXTENT_NONE, VL_EXTENT_USED, VL_EXTENT_DIRTY, VL_EXTENT_CLEAN };
+
+/* Number of a grain, plus one: 0 is none. */
+typedef struct {
+    uint32_t plus_one;
+} vl_grain_id;
+
+struct vl_extent {
+    uint32_t grains;
+    uint8_t state;
+    bool moved;        /* its pages came by mremap: the mapping is no longer of one piece */
+    vl_grain_id first; /* in the entry of the last grain: the extent's first */
+    vl_grain_id next, prev;   /* in its bin */
+    vl_grain_id older, newer; /* DIRTY: in the age list */
+    uint64_t bytes;           /* USED: what the block's owner may write */
+    uint64_t freed_ms;        /* DIRTY */
+};
+
+enum { VL_EXTENT_BINS = 8 + 29 * 8, VL_EXTENT_BIN_WORDS = (VL_EXTENT_BINS + 63) / 64 };
+
+struct vl_extent_bins {
+    uint64_t occupied[VL_EXTENT_BIN_WORDS];
+    vl_grain_id first[VL_EXTENT_BINS];
+};
+
+struct vl_extents {
+    struct vl_extent *table; /* one entry per grain */
+    uint32_t fresh;          /* grains from here on belong to no extent */
+    uint32_t lone_end;       /* extents that begin before this never coalesce (after a fork) */
+    struct vl_extent_bins dirty, clean;
+    vl_grain_id newest, oldest; /* DIRTY ones by age */
+    uint64_t grains_used, grains_dirty;
+};
+
+static inline struct vl_extent *vl_extent_at(const struct vl_extents *extents, vl_grain_id id)
+{
+    return id.plus_one == 0 ? NULL : &extents->table[id.plus_one - 1];
+}
+
+static inline uint32_t vl_extent_first_grain(const struct vl_extents *extents,
+                                             const struct vl_extent *extent)
+{
+    return (uint32_t)(extent - extents->table);
+}
+
+/* Bin of free extents of `grains`: exact below 8, then rounded down to eight steps per doubling. */
+static inline unsigned vl_extent_bin(uint32_t grains)
+{
+    if (grains < 8)
+        return grains;
+    unsigned doubling = vl_log2(grains); /* 3 .. 31 */
+    return doubling * 8 - 16 + ((grains >> (doubling - 3)) & 7);
+}
+
+/* A free extent of at least `grains` from `bins`, or NULL. Not taken yet. */
+struct vl_extent *vl_extent_find(struct vl_extents *extents, const struct vl_extent_bins *bins,
+                                 uint32_t grains);
+
+/* Takes [first, first+grains) out of the free extent that holds it; what is left over before and
+ * after stays free. The new extent is USED. */
+struct vl_extent *vl_extent_carve(struct vl_extents *extents, struct vl_extent *from,
+                                  uint32_t first, uint32_t grains);
+
+/* Turns the next `grains` fresh grains into a CLEAN extent, coalesced with one that ends there. */
+struct vl_extent *vl_extent_unfold(struct vl_extents *extents, uint32_t grains);
+
+/* Makes a USED extent DIRTY or CLEAN and coalesces it; returns the extent it became part of. */
+struct vl_extent *vl_extent_free(struct vl_extents *extents, struct vl_extent *extent,
+                                 enum vl_extent_state state, uint64_t now_ms);
+
+/* Cuts a USED extent after `grains`; the rest becomes a USED extent of its own, returned. */
+struct vl_extent *vl_extent_split(struct vl_extents *extents, struct vl_extent *extent,
+                                  uint32_t grains);
+
+/* The free extent right after `extent`, or NULL. */
+struct vl_extent *vl_extent_free_after(const struct vl_extents *extents,
+                                       const struct vl_extent *extent);
+
+bool vl_extents_valid(const struct vl_extents *extents);
+
+#endif

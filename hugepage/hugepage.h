@@ -1,0 +1,12 @@
+/* hugepage - address space in 2 MB regions, handed out as runs of pages and as big blocks.
+ * The layer's one header: others include only this. */
+#ifndef VL_HUGEPAGE_HUGEPAGE_H
+#define VL_HUGEPAGE_HUGEPAGE_H
+
+#include "hugepage/big_heap.h"
+#include "hugepage/extent.h"
+#include "hugepage/page_heap.h"
+#include "hugepage/region.h"
+#include "hugepage/region_set.h"
+
+#endif

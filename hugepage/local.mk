@@ -1,0 +1,14 @@
+# hugepage - address space in 2 MB regions, given out as runs of pages.
+
+VL_SOURCES += \
+	%D%/big_heap.c \
+	%D%/big_heap.h \
+	%D%/extent.c \
+	%D%/extent.h \
+	%D%/hugepage.h \
+	%D%/page_heap.c \
+	%D%/page_heap.h \
+	%D%/region.c \
+	%D%/region.h \
+	%D%/region_set.c \
+	%D%/region_set.h

@@ -1,0 +1,204 @@
+#include "hugepage/page_heap.h"
+
+struct vl_slice_plan vl_page_heap_plan(unsigned node, size_t size)
+{
+    enum vl_hugepage_mode mode = vl_options.hugepage_mode;
+    bool from_start = mode == VL_HUGEPAGE_ALWAYS;
+    return (struct vl_slice_plan){
+        .kind = VL_SLICE_NODE,
+        .node = node,
+        .size = size,
+        .unit_shift = VL_REGION_SHIFT,
+        .unit_bytes = sizeof(struct vl_region),
+        .small_pages = from_start                   ? 0
+                       : mode == VL_HUGEPAGE_NEVER ? size
+                                                   : vl_round_up(vl_options.huge_start_bytes,
+                                                                 VL_REGION_SIZE),
+        .huge = mode != VL_HUGEPAGE_NEVER,
+    };
+}
+
+void vl_page_heap_start(struct vl_page_heap *heap, struct vl_slice *slice)
+{
+    heap->slice = slice;
+    for (int i = 0; i < VL_POPULATIONS; i++)
+        heap->active[i].slice = slice;
+}
+
+/* An unused region with memory, without, or never used, in this order; NULL if all are in use or
+ * not yet writable. */
+static struct vl_region *unused_region(struct vl_page_heap *heap)
+{
+    struct vl_region *region = vl_region_at(heap->slice, heap->empty.first);
+    if (region != NULL) {
+        vl_region_unlink(heap->slice, &heap->empty, region);
+        vl_count(&heap->regions_empty, -1u);
+        return region;
+    }
+    region = vl_region_at(heap->slice, heap->clean.first);
+    if (region != NULL) {
+        vl_region_unlink(heap->slice, &heap->clean, region);
+        vl_count(&heap->regions_clean, -1u);
+        return region;
+    }
+    size_t end = ((size_t)heap->fresh + 1) << VL_REGION_SHIFT;
+    if (end > vl_get_acquire(&heap->slice->writable))
+        return NULL;
+    return vl_slice_unit(heap->slice, heap->fresh++);
+}
+
+static void activate(struct vl_page_heap *heap, struct vl_region *region,
+                     enum vl_population population)
+{
+    vl_region_reset(region);
+    region->state = VL_REGION_ACTIVE;
+    region->population = (uint8_t)population;
+    vl_region_set_add(&heap->active[population], region);
+    vl_count(&heap->regions_active, 1);
+}
+
+/* Takes a run from an active region or from one that becomes active. */
+static bool take_locked(struct vl_page_heap *heap, unsigned pages, unsigned align,
+                        enum vl_population population, struct vl_run *run)
+{
+    struct vl_region_set *set = &heap->active[population];
+    /* Any free run this long contains an aligned one; so does a whole region. */
+    unsigned enough = pages + align - 1;
+    struct vl_region *region =
+        enough <= VL_REGION_PAGES ? vl_region_set_pick(set, enough) : NULL;
+    if (region == NULL) {
+        region = unused_region(heap);
+        if (region == NULL)
+            return false;
+        activate(heap, region, population);
+    }
+    unsigned page = (unsigned)vl_region_find(region, pages, align);
+    run->zeroed = vl_region_take(region, page, pages);
+    vl_region_set_update(set, region);
+    vl_count(&heap->pages_used, pages);
+    run->heap = heap;
+    run->region = region;
+    run->page = page;
+    run->pages = pages;
+    run->start = vl_region_start(heap, region) + page * VL_PAGE_SIZE;
+    return true;
+}
+
+/* Makes room for one more region than there are. */
+static bool extend(struct vl_page_heap *heap)
+{
+    vl_lock(&heap->lock);
+    size_t end = ((size_t)heap->fresh + 1) << VL_REGION_SHIFT;
+    vl_unlock(&heap->lock);
+    return vl_slice_extend(heap->slice, end);
+}
+
+bool vl_page_heap_take(struct vl_page_heap *heap, unsigned pages, unsigned align,
+                       enum vl_population population, struct vl_run *run)
+{
+    for (;;) {
+        vl_lock(&heap->lock);
+        bool taken = take_locked(heap, pages, align, population, run);
+        vl_unlock(&heap->lock);
+        if (taken)
+            return true;
+        if (!extend(heap))
+            return false;
+    }
+}
+
+static void retire(struct vl_page_heap *heap, struct vl_region *region)
+{
+    vl_region_set_remove(&heap->active[region->population], region);
+    region->state = VL_REGION_EMPTY;
+    region->emptied_ms = vl_os->clock_ms();
+    vl_region_link(heap->slice, &heap->empty, region);
+    vl_count(&heap->regions_active, -1u);
+    vl_count(&heap->regions_empty, 1);
+}
+
+void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsigned page)
+{
+    vl_lock(&heap->lock);
+    unsigned pages = vl_region_give(region, page);
+    vl_count(&heap->pages_used, -(uint64_t)pages);
+    bool emptied = region->run_count == 0;
+    if (emptied)
+        retire(heap, region);
+    else
+        vl_region_set_update(&heap->active[region->population], region);
+    vl_unlock(&heap->lock);
+
+    if (emptied && vl_options.purge_delay_ms >= 0)
+        vl_page_heap_purge(heap, (uint64_t)vl_options.purge_delay_ms);
+}
+
+/* The region that has been empty longest, if that is at least `age_ms`. */
+static struct vl_region *purge_candidate(struct vl_page_heap *heap, uint64_t age_ms)
+{
+    struct vl_region *oldest = vl_region_at(heap->slice, heap->empty.last);
+    if (oldest == NULL || vl_os->clock_ms() - oldest->emptied_ms < age_ms)
+        return NULL;
+    return oldest;
+}
+
+size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms)
+{
+    size_t purged = 0;
+    for (;;) {
+        vl_lock(&heap->lock);
+        struct vl_region *region = purge_candidate(heap, age_ms);
+        if (region != NULL) {
+            vl_region_unlink(heap->slice, &heap->empty, region);
+            vl_count(&heap->regions_empty, -1u);
+        }
+        vl_unlock(&heap->lock);
+        if (region == NULL)
+            return purged;
+        /* It is on no list now, so nobody else touches it. */
+        bool done = vl_os->advise(vl_region_start(heap, region), VL_REGION_SIZE,
+                                  VL_ADVICE_DISCARD) == 0;
+        vl_lock(&heap->lock);
+        for (unsigned word = 0; done && word < VL_REGION_WORDS; word++)
+            region->dirty[word] = 0;
+        region->state = VL_REGION_CLEAN;
+        vl_region_link(heap->slice, &heap->clean, region);
+        vl_count(&heap->regions_clean, 1);
+        vl_count(&heap->purged_bytes, done ? VL_REGION_SIZE : 0);
+        vl_unlock(&heap->lock);
+        purged += done ? VL_REGION_SIZE : 0;
+    }
+}
+
+
+/* Puts a region on the list its bitmaps say it belongs to. */
+static void sort_in(struct vl_page_heap *heap, struct vl_region *region)
+{
+    bool used = vl_region_recount(region);
+    if (used) {
+        region->state = VL_REGION_ACTIVE;
+        vl_region_set_add(&heap->active[region->population], region);
+        vl_count(&heap->regions_active, 1);
+    } else {
+        region->state = VL_REGION_EMPTY;
+        region->emptied_ms = vl_os->clock_ms();
+        vl_region_link(heap->slice, &heap->empty, region);
+        vl_count(&heap->regions_empty, 1);
+    }
+    vl_count(&heap->pages_used, region->pages_used);
+}
+
+void vl_page_heap_after_fork(struct vl_page_heap *heap)
+{
+    if (!vl_lock_reset(&heap->lock))
+        return;
+    for (int i = 0; i < VL_POPULATIONS; i++)
+        vl_region_set_clear(&heap->active[i]);
+    heap->empty = heap->clean = (struct vl_region_list){{0}, {0}};
+    vl_set(&heap->pages_used, 0);
+    vl_set(&heap->regions_active, 0);
+    vl_set(&heap->regions_empty, 0);
+    vl_set(&heap->regions_clean, 0);
+    for (uint32_t i = 0; i < heap->fresh; i++)
+        sort_in(heap, vl_slice_unit(heap->slice, i));
+}

@@ -1,0 +1,77 @@
+/*
+ * page_heap - the regions of one NODE slice: runs of pages in and out.
+ *
+ * One lock, held for list and bitmap work only; address space is made writable, and memory given
+ * back, with the lock released. A region that empties keeps its memory for a while
+ * (VALLOC_PURGE_DELAY): demand usually comes back. Memory is returned in whole regions, because the
+ * kernel frees nothing of a huge page until all of it is dropped.
+ */
+#ifndef VL_HUGEPAGE_PAGE_HEAP_H
+#define VL_HUGEPAGE_PAGE_HEAP_H
+
+#include "hugepage/region_set.h"
+
+struct vl_page_heap {
+    struct vl_slice *slice;
+
+    _Alignas(VL_CACHE_LINE) struct vl_lock lock; /* protects all below, and every region */
+    struct vl_region_set active[VL_POPULATIONS];
+    struct vl_region_list empty; /* with memory; latest first */
+    struct vl_region_list clean; /* without */
+    uint32_t fresh;              /* regions from here on have never been used */
+
+    /* Written under the lock, read by anybody as statistics. */
+    _Atomic uint64_t pages_used;
+    _Atomic uint32_t regions_active;
+    _Atomic uint32_t regions_empty;
+    _Atomic uint32_t regions_clean;
+    _Atomic uint64_t purged_bytes;
+};
+
+/* A run of pages just taken. */
+struct vl_run {
+    struct vl_page_heap *heap;
+    struct vl_region *region;
+    char *start;
+    unsigned page; /* in its region */
+    unsigned pages;
+    bool zeroed;
+};
+
+/* `slice` is a NODE slice made with vl_page_heap_plan. */
+void vl_page_heap_start(struct vl_page_heap *heap, struct vl_slice *slice);
+struct vl_slice_plan vl_page_heap_plan(unsigned node, size_t size);
+
+/* A run of `pages` (at most a region's), its start a multiple of `align` pages (a power of two, at
+ * most a region's). False if there is no memory or no room in the slice. */
+bool vl_page_heap_take(struct vl_page_heap *heap, unsigned pages, unsigned align,
+                       enum vl_population population, struct vl_run *run);
+
+/* Gives back the run that begins at `page` of `region`. */
+void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsigned page);
+
+/* Returns the memory of regions that have been empty for `age_ms`; tells how many bytes. */
+size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms);
+
+/* Child of a fork: frees the lock; if it was held, builds the lists anew from the regions. */
+void vl_page_heap_after_fork(struct vl_page_heap *heap);
+
+static inline struct vl_region *vl_page_heap_region(const struct vl_page_heap *heap,
+                                                    const void *pointer)
+{
+    return vl_slice_unit(heap->slice, ((uintptr_t)pointer - heap->slice->start) >> VL_REGION_SHIFT);
+}
+
+static inline unsigned vl_page_in_region(const struct vl_page_heap *heap, const void *pointer)
+{
+    return (unsigned)(((uintptr_t)pointer - heap->slice->start) >> VL_PAGE_SHIFT) %
+           VL_REGION_PAGES;
+}
+
+static inline char *vl_region_start(const struct vl_page_heap *heap, const struct vl_region *region)
+{
+    size_t number = vl_region_id_of(heap->slice, region).plus_one - 1;
+    return (char *)heap->slice->start + (number << VL_REGION_SHIFT);
+}
+
+#endif

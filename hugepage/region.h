@@ -1,0 +1,90 @@
+/*
+ * region - 2 MB of address space on one node, handed out as runs of pages.
+ *
+ *      page 0                                                   page 255
+ *      +--------+----+----------+--------+---------------------+
+ *      | run A  | B  |  (free)  | run C  |   never handed out  |
+ *      +--------+----+----------+--------+---------------------+
+ * used  11111111 1111            11111111                            a bit per page
+ * dirty 11111111 1111 1111        11111111                           used is a subset of dirty
+ *
+ * `dirty` are the pages handed out since the region last had no memory: the others read as zero.
+ * `head` and `last` lead from any page of a run to its first page and from there to its last.
+ *
+ *  FRESH --take--> ACTIVE --last run given--> EMPTY --purge--> CLEAN         moved only by the
+ *                    ^------------take----------'                |           holder of the page
+ *                    ^------------take---------------------------'           heap's lock
+ *
+ * The functions here are the facts of one region: no lock, no list, no system call. Which region
+ * to use is region_set's business, when to purge page_heap's.
+ *
+ * Invariants: pages_used == number of bits in `used`; free_run_max == length of the longest run of
+ * clear bits; run_count == number of runs. vl_region_valid recomputes all three.
+ */
+#ifndef VL_HUGEPAGE_REGION_H
+#define VL_HUGEPAGE_REGION_H
+
+#include "core/core.h"
+
+#define VL_REGION_WORDS ((VL_REGION_PAGES + 63) / 64)
+
+/* Room per page for what the owner of a run wants to keep about it (cache/span.h). */
+#define VL_PAGE_NOTES 96
+
+enum vl_region_state { VL_REGION_FRESH, VL_REGION_ACTIVE, VL_REGION_EMPTY, VL_REGION_CLEAN };
+
+/* Long-lived crowds of small objects and few large ones are kept in different regions, so that the
+ * latter's regions can empty. */
+enum vl_population { VL_DENSE, VL_SPARSE, VL_POPULATIONS };
+
+/* Number of a region in its slice; 0 is none, so that zeroed links are empty ones. */
+typedef struct {
+    uint32_t plus_one;
+} vl_region_id;
+
+struct vl_region {
+    uint64_t used[VL_REGION_WORDS];
+    uint64_t dirty[VL_REGION_WORDS];
+    uint16_t pages_used;
+    uint16_t free_run_max;
+    uint16_t run_count;
+    uint8_t state;
+    uint8_t population;
+    uint16_t bucket; /* of region_set, while ACTIVE */
+    vl_region_id next;
+    vl_region_id prev;
+    uint64_t emptied_ms;
+    uint8_t head[VL_REGION_PAGES];
+    uint8_t last[VL_REGION_PAGES];
+    _Alignas(VL_CACHE_LINE) unsigned char notes[VL_REGION_PAGES][VL_PAGE_NOTES];
+};
+
+/* A region without runs. `dirty` stays: it says what the memory holds. */
+void vl_region_reset(struct vl_region *region);
+
+/* First page of the lowest free run of `pages` pages at a multiple of `align`, or -1. */
+int vl_region_find(const struct vl_region *region, unsigned pages, unsigned align);
+
+/* Takes the free pages [first, first+pages) as one run. True if they were all clean. */
+bool vl_region_take(struct vl_region *region, unsigned first, unsigned pages);
+
+/* Gives back the run that begins at `first`; returns its length. */
+unsigned vl_region_give(struct vl_region *region, unsigned first);
+
+/* Recomputes the counts from the bitmap, whatever was under way when a fork stopped the world;
+ * tells whether any page is in use. */
+bool vl_region_recount(struct vl_region *region);
+
+static inline bool vl_region_is_used(const struct vl_region *region, unsigned page)
+{
+    return region->used[page / 64] >> (page % 64) & 1;
+}
+
+static inline unsigned vl_region_run_pages(const struct vl_region *region, unsigned first)
+{
+    return region->last[first] - first + 1u;
+}
+
+bool vl_region_valid(const struct vl_region *region);
+
+#endif

@@ -1,0 +1,4 @@
+# include - what programs see.
+
+include_HEADERS = %D%/valloc.h
+nodist_include_HEADERS = %D%/valloc_version.h

@@ -1,0 +1,60 @@
+/*
+ * valloc - a memory allocator for HPC.
+ *
+ * Preload or link the library and malloc, free, new, delete and their relatives are valloc's; no
+ * header is needed for that. This one is what valloc offers beyond them. See valloc(7).
+ */
+#ifndef VALLOC_H
+#define VALLOC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "valloc_version.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
+
+/* Version of the library in use, like VALLOC_VERSION of the header: "0.1.0". */
+const char *valloc_version(void);
+
+/*
+ * What the heap holds, in bytes where the name does not say otherwise. Taken without stopping any
+ * thread: exact when others are quiet, a moment's approximation when they are not.
+ */
+struct valloc_stat {
+    uint64_t used;            /* in use by the program; the sum of the next three */
+    uint64_t used_small;      /*   blocks up to 256 KB */
+    uint64_t used_runs;       /*   blocks up to 1 MB */
+    uint64_t used_big;        /*   blocks from 1 MB */
+    uint64_t small_count;     /* number of small blocks in use */
+    uint64_t big_count;       /* number of big blocks in use */
+    uint64_t free_cached;     /* free, in caches of threads and between threads */
+    uint64_t free_spans;      /* free, among small blocks in use */
+    uint64_t free_regions;    /* free, whole regions that hold memory */
+    uint64_t free_big;        /* free, former big blocks that hold memory */
+    uint64_t returned;        /* given back to the system so far */
+    uint64_t heap;            /* address space that can be written */
+    uint32_t nodes;           /* heaps, one per NUMA node in use */
+    uint32_t thread_caches;   /* made so far; those of threads that are gone are used again */
+};
+
+void valloc_get_stat(struct valloc_stat *stat);
+
+/* The same and the resident memory for people, in three lines to a file descriptor. */
+void valloc_print_stat(int fd);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

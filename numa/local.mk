@@ -1,0 +1,8 @@
+# numa - which node, and one heap for each.
+
+VL_SOURCES += \
+	%D%/numa.h \
+	%D%/place.c \
+	%D%/place.h \
+	%D%/topology.c \
+	%D%/topology.h

@@ -1,0 +1,8 @@
+/* numa - places: which node memory comes from. The layer's one header: others include only this. */
+#ifndef VL_NUMA_NUMA_H
+#define VL_NUMA_NUMA_H
+
+#include "numa/place.h"
+#include "numa/topology.h"
+
+#endif

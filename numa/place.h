@@ -1,0 +1,35 @@
+/*
+ * place - where memory is taken from: the heaps of the nodes, and the order among them.
+ *
+ *      runs of pages:  own node's slice -> its further slices -> a new slice -> the other nodes,
+ *                      nearest first
+ *      big blocks:     the first-touch slice -> its further ones -> a new one
+ *
+ * Slices are made when first needed: a process without big blocks has no slice for them.
+ */
+#ifndef VL_NUMA_PLACE_H
+#define VL_NUMA_PLACE_H
+
+#include "hugepage/hugepage.h"
+#include "numa/topology.h"
+
+/* Heaps by slice number: which of the two depends on the slice's kind. */
+extern struct vl_page_heap vl_page_heaps[VL_SLICES_MAX];
+extern struct vl_big_heap vl_big_heaps[VL_SLICES_MAX];
+
+void vl_place_start(void);
+
+bool vl_place_run(unsigned node, unsigned pages, unsigned align, enum vl_population population,
+                  struct vl_run *run);
+
+void *vl_place_big(size_t bytes, size_t align, bool *zeroed);
+
+/* The first slice of a node, made if there is none: its threads' home. NULL if that is impossible. */
+struct vl_slice *vl_place_home(unsigned node);
+
+/* Returns memory of every heap that has been free for `age_ms`; tells how many bytes. */
+size_t vl_place_purge(uint64_t age_ms);
+
+void vl_place_after_fork(void);
+
+#endif

@@ -1,0 +1,144 @@
+# tests - what `make check` runs.
+#
+#   unit programs   tests/FOLDER/test_NAME.c, one for each source file, run twice: against the
+#                   objects as shipped, and as test_NAME.verify against those that check every
+#                   invariant
+#   api programs    tests/api/test_NAME.c, which know libc's names only; run with the library
+#                   preloaded
+#   C++ programs    the same in C++
+#   scripts         on the sources and on the finished library
+
+UNIT_TESTS = \
+	%D%/core/test_options \
+	%D%/core/test_panic \
+	%D%/core/test_text
+
+API_TESTS = \
+	%D%/api/test_alignment \
+	%D%/api/test_calloc \
+	%D%/api/test_contract \
+	%D%/api/test_cxx \
+	%D%/api/test_environment \
+	%D%/api/test_fork \
+	%D%/api/test_misuse \
+	%D%/api/test_model \
+	%D%/api/test_realloc \
+	%D%/api/test_reports \
+	%D%/api/test_threads
+
+# In C++, without check.
+CXX_TESTS = \
+	%D%/api/throws
+
+VERIFY_TESTS = $(UNIT_TESTS:=.verify)
+
+test_headers = \
+	%D%/api/support.h
+
+harness_sources = \
+	%D%/api/support.c \
+	%D%/main.c
+
+EXTRA_DIST += \
+	%D%/docs.sh \
+	%D%/exports.sh \
+	%D%/install.sh \
+	%D%/layers.sh \
+	%D%/preload.sh \
+	%D%/programs
+
+# ---------------------------------------------------------------------------
+# Building
+# ---------------------------------------------------------------------------
+
+AM_CFLAGS += $(CHECK_CFLAGS)
+LDADD = %D%/libharness.a libvalloc_core.la $(CHECK_LIBS)
+TWIN_LIBS = %D%/libharness_verify.a libvalloc_verify.a $(CHECK_LIBS)
+
+if VL_HAVE_CHECK
+check_PROGRAMS += $(UNIT_TESTS) $(API_TESTS)
+check_LIBRARIES += %D%/libharness.a %D%/libharness_verify.a
+endif
+
+if VL_HAVE_CXX
+check_PROGRAMS += $(CXX_TESTS)
+endif
+%C%_api_throws_SOURCES = %D%/api/throws.cc
+%C%_api_throws_LDADD =
+
+%C%_libharness_a_SOURCES = $(harness_sources) $(test_headers)
+%C%_libharness_verify_a_SOURCES = $(harness_sources) $(test_headers)
+%C%_libharness_verify_a_CPPFLAGS = $(AM_CPPFLAGS) -DVL_VERIFY=1
+
+# A twin needs no objects of its own.  Its headers are the library's, a change
+# of which makes the archive anew, or the tests'.
+SUFFIXES = .verify
+.c.verify:
+	@$(MKDIR_P) $(@D)
+	$(AM_V_CCLD)$(CC) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) -DVL_VERIFY=1 $(CPPFLAGS) \
+	    $(AM_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS) -o $@ $< $(TWIN_LIBS) $(LIBS)
+
+$(VERIFY_TESTS): $(test_headers) %D%/libharness_verify.a libvalloc_verify.a
+
+MOSTLYCLEANFILES += $(VERIFY_TESTS)
+
+# ---------------------------------------------------------------------------
+# Running
+# ---------------------------------------------------------------------------
+
+if VL_HAVE_CHECK
+TESTS += $(UNIT_TESTS) $(VERIFY_TESTS)
+endif
+TESTS += %D%/layers.sh %D%/docs.sh
+if VL_CAN_PRELOAD
+if VL_HAVE_CHECK
+TESTS += $(API_TESTS)
+endif
+if VL_HAVE_CXX
+TESTS += $(CXX_TESTS)
+endif
+endif
+if VL_PRISTINE
+TESTS += %D%/exports.sh %D%/install.sh
+endif
+
+TEST_EXTENSIONS = .sh
+SH_LOG_COMPILER = $(SHELL)
+LOG_COMPILER = $(SHELL) $(srcdir)/%D%/preload.sh
+AM_TESTS_ENVIRONMENT = \
+	VL_BUILD='$(abs_builddir)'; export VL_BUILD; \
+	VL_LIBRARY='$(abs_builddir)/.libs/libvalloc.so'; export VL_LIBRARY; \
+	CC='$(CC)'; export CC; \
+	MAKE='$(MAKE)'; export MAKE; \
+	NM='$(NM)'; export NM; \
+	PKG_CONFIG='$(PKG_CONFIG)'; export PKG_CONFIG; \
+	READELF='$(READELF)'; export READELF;
+
+# In place of automake's rule, to end with the count over all programs' cases.
+check-TESTS: $(check_PROGRAMS) $(check_LIBRARIES)
+	@rm -f $(TEST_SUITE_LOG) $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
+	@status=0; \
+	$(MAKE) $(AM_MAKEFLAGS) $(TEST_SUITE_LOG) || status=$$?; \
+	$(SHELL) $(srcdir)/scripts/count-tests.sh $(TEST_LOGS); \
+	exit $$status
+
+# The same with more random work, and over again until something fails.
+check-long:
+	@VL_TEST_LENGTH=20; export VL_TEST_LENGTH; \
+	CK_TIMEOUT_MULTIPLIER=20; export CK_TIMEOUT_MULTIPLIER; \
+	$(MAKE) $(AM_MAKEFLAGS) check
+
+check-loop:
+	@round=0; \
+	while VL_TEST_SEED=$$((1 + round)) $(MAKE) $(AM_MAKEFLAGS) check; do \
+	    round=$$((round + 1)); \
+	    echo "check-loop: $$round rounds passed"; \
+	done; \
+	echo "check-loop: failed with VL_TEST_SEED=$$((1 + round))"; \
+	exit 1
+
+# Real programs, their output compared with that of a run without the library.
+check-programs: all
+	$(srcdir)/%D%/programs/run --library .libs/libvalloc.so
+
+.PHONY: check-long check-loop check-programs
