@@ -17,8 +17,9 @@ static _Atomic int phase;
 static _Thread_local bool starting __attribute__((tls_model("initial-exec")));
 static bool options_loaded;
 
-/* Ids of magazines and caches; halved until their address space can be had. */
-enum { MAGAZINES_MAX = 1 << 22, CACHES_MAX = 1 << 18, CACHES_MIN = 1 << 10 };
+/* Caches that can be made, and magazines for each; as many as fit into 1/32 of the address space
+ * where ulimit -v bounds that. Only address space is spent on those never made. */
+enum { CACHES_MAX = 1 << 18, CACHES_MIN = 1 << 6, MAGAZINES_PER_CACHE = 16, POOLS_SHARE = 32 };
 
 static void load_options(void)
 {
@@ -28,21 +29,30 @@ static void load_options(void)
     options_loaded = true;
 }
 
-/* One reservation for both pools, without huge pages: they are small and used from the front. */
+static bool reserve_pools(uint32_t caches)
+{
+    uint32_t magazines = caches * MAGAZINES_PER_CACHE;
+    size_t magazine_space = vl_pool_space(VL_MAGAZINE_SHIFT, magazines);
+    size_t total = magazine_space + vl_pool_space(VL_CACHE_SHIFT, caches);
+    char *space = vl_os->reserve(total);
+    if (space == NULL)
+        return false;
+    vl_os->advise(space, total, VL_ADVICE_SMALL); /* used from the front, and little of it */
+    vl_pool_start(&vl_magazine_pool, space, VL_MAGAZINE_SHIFT, magazines);
+    vl_pool_start(&vl_cache_pool, space + magazine_space, VL_CACHE_SHIFT, caches);
+    return true;
+}
+
 static void start_pools(void)
 {
-    uint32_t caches = CACHES_MAX, magazines = MAGAZINES_MAX;
-    for (; caches >= CACHES_MIN; caches /= 2, magazines /= 2) {
-        size_t magazine_space = vl_pool_space(VL_MAGAZINE_SHIFT, magazines);
-        size_t cache_space = vl_pool_space(VL_CACHE_SHIFT, caches);
-        char *space = vl_os->reserve(magazine_space + cache_space);
-        if (space == NULL)
-            continue;
-        vl_os->advise(space, magazine_space + cache_space, VL_ADVICE_SMALL);
-        vl_pool_start(&vl_magazine_pool, space, VL_MAGAZINE_SHIFT, magazines);
-        vl_pool_start(&vl_cache_pool, space + magazine_space, VL_CACHE_SHIFT, caches);
+    if (reserve_pools(CACHES_MAX))
         return;
-    }
+    size_t per_cache = vl_pool_space(VL_CACHE_SHIFT, 1) +
+                       vl_pool_space(VL_MAGAZINE_SHIFT, MAGAZINES_PER_CACHE);
+    uint64_t share = vl_os->address_limit() / POOLS_SHARE / per_cache;
+    uint32_t caches = (uint32_t)vl_max(CACHES_MIN, vl_min(share, CACHES_MAX / 2));
+    while (!reserve_pools(caches) && caches > CACHES_MIN)
+        caches /= 2;
 }
 
 static void start_everything(void)

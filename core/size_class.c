@@ -13,7 +13,7 @@ enum { CAPACITY_BYTES = 64 << 10, CAPACITY_MAX = 63, CAPACITY_MIN = 2 };
 
 #define ROW(bytes, pages)                                                                         \
     {                                                                                             \
-        .size = (bytes), .span_pages = (pages), .capacity = CAPACITY(bytes),                      \
+        .size = (bytes), .span_pages = (pages), .capacity = (uint8_t)CAPACITY(bytes),             \
         .objects = (pages) * VL_PAGE_SIZE / (bytes), .reciprocal = RECIPROCAL(bytes),             \
     },
 

@@ -23,6 +23,15 @@ static size_t unit_table_bytes(const struct vl_slice_plan *plan)
     return vl_round_up((plan->size >> plan->unit_shift) * plan->unit_bytes, vl_os_page_size);
 }
 
+/* In a slice this small, address space is short: what aligning it has left over goes back. */
+#define SHORT_SLICE ((size_t)1 << 30)
+
+static void unreserve_between(uintptr_t start, uintptr_t end)
+{
+    if (start < end)
+        vl_os->unreserve((void *)start, end - start);
+}
+
 /* Reserves tables and data in one piece; data begins on a region. Returns its start, or 0. */
 static uintptr_t reserve(const struct vl_slice_plan *plan, char **tables)
 {
@@ -33,6 +42,12 @@ static uintptr_t reserve(const struct vl_slice_plan *plan, char **tables)
         return 0;
     uintptr_t data = vl_round_up((uintptr_t)space + table_bytes, VL_REGION_SIZE);
     *tables = (char *)data - table_bytes;
+    if (plan->size < SHORT_SLICE) {
+        unreserve_between((uintptr_t)space, (uintptr_t)*tables);
+        unreserve_between(data + plan->size, (uintptr_t)space + total);
+        space = *tables;
+        total = table_bytes + plan->size;
+    }
     if (vl_os->protect(*tables, table_bytes, VL_ACCESS_READ) == 0)
         return data;
     vl_os->unreserve(space, total);
@@ -76,7 +91,7 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan)
 
     struct vl_slice *slice = &vl_slices[number];
     slice->start = data;
-    slice->size = plan->size;
+    vl_set(&slice->size, plan->size);
     slice->class_map = (_Atomic uint8_t *)tables;
     slice->units = tables + class_map_bytes(plan);
     slice->unit_shift = plan->unit_shift;
@@ -113,17 +128,26 @@ bool vl_slice_extend(struct vl_slice *slice, size_t end)
     size_t have = vl_get_acquire(&slice->writable);
     if (end <= have)
         return true;
-    if (end > slice->size)
+    size_t size = vl_get(&slice->size);
+    if (end > size)
         return false;
     size_t step = vl_min(vl_max(have, STEP_MIN), STEP_MAX);
     size_t least = vl_round_up(end, VL_REGION_SIZE);
-    size_t goal = vl_min(vl_max(least, have + step), slice->size);
+    size_t goal = vl_min(vl_max(least, have + step), size);
     if (!extend_to(slice, have, goal)) {
-        goal = vl_min(least, slice->size); /* memory is short: just what is needed */
+        goal = vl_min(least, size); /* memory is short: just what is needed */
         if (!extend_to(slice, have, goal))
             return false;
     }
     while (have < goal && !vl_swap_if(&slice->writable, &have, goal)) {
     }
     return true;
+}
+
+void vl_slice_retire(struct vl_slice *slice)
+{
+    char *tables = (char *)slice->class_map;
+    size_t size = atomic_exchange(&slice->size, 0);
+    vl_set(&slice->writable, 0);
+    vl_os->unreserve(tables, slice->start + size - (uintptr_t)tables);
 }

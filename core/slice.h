@@ -18,7 +18,9 @@
  * with the data they describe, and are never unmapped.
  *
  * A process normally has one slice per node and one for big blocks. More are made when one is full,
- * or small ones when address space is short (ulimit -v); they are found through vl_slice_of.
+ * or small ones when address space is short (ulimit -v); they are found through vl_slice_of. Where
+ * address space is short, one with nothing in use can be retired: only a wild pointer can still
+ * lead into it. Its number is not used again.
  */
 #ifndef VL_CORE_SLICE_H
 #define VL_CORE_SLICE_H
@@ -32,7 +34,7 @@ enum vl_slice_kind { VL_SLICE_NODE, VL_SLICE_BIG };
 /* Plain fields are written once, before the slice is published, and never again. */
 struct vl_slice {
     uintptr_t start;
-    size_t size;
+    _Atomic size_t size; /* 0 once it is retired: it holds no pointer then */
     _Atomic uint8_t *class_map; /* NODE: class of the objects on each page; written by span owners */
     char *units;
     uint32_t unit_shift;
@@ -66,6 +68,9 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan);
 /* Makes data [0, end) and the entries of its units writable; false if there is no memory. */
 bool vl_slice_extend(struct vl_slice *slice, size_t end);
 
+/* Gives up the address space of a slice in which nothing is in use, nor ever will be. */
+void vl_slice_retire(struct vl_slice *slice);
+
 static inline void *vl_slice_unit(const struct vl_slice *slice, size_t unit)
 {
     return slice->units + unit * slice->unit_bytes;
@@ -73,7 +78,7 @@ static inline void *vl_slice_unit(const struct vl_slice *slice, size_t unit)
 
 static inline bool vl_slice_holds(const struct vl_slice *slice, const void *pointer)
 {
-    return (uintptr_t)pointer - slice->start < slice->size;
+    return (uintptr_t)pointer - slice->start < vl_get(&slice->size);
 }
 
 /* The slice a pointer lies in, or NULL: the answer to "is it ours?". */

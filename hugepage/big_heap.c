@@ -2,8 +2,8 @@
 
 #define HUGE_GRAINS ((uint32_t)(VL_REGION_SIZE >> VL_GRAIN_SHIFT))
 
-/* Kept without question; above it, a quarter of what is in use. */
-#define DIRTY_MIN ((uint64_t)64 << 20)
+/* Freed memory kept without question; above it, a quarter of the most that was in use. */
+#define DIRTY_MIN ((uint64_t)32 << 20)
 
 struct vl_slice_plan vl_big_heap_plan(size_t size)
 {
@@ -111,7 +111,7 @@ static size_t block_align(size_t bytes, size_t align)
 bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align)
 {
     size_t spare = block_align(bytes, align) - VL_GRAIN_SIZE;
-    size_t size = heap->slice->size;
+    size_t size = vl_get(&heap->slice->size);
     if (bytes > size || spare > size)
         return false;
     vl_lock(&heap->lock);
@@ -122,13 +122,18 @@ bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align)
 
 void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed)
 {
-    if (bytes > heap->slice->size || align > heap->slice->size)
+    size_t size = vl_get(&heap->slice->size);
+    if (bytes > size || align > size)
         return NULL;
     uint32_t grains = grains_for(bytes);
     align = block_align(bytes, align);
     uint32_t spare = (uint32_t)(align >> VL_GRAIN_SHIFT) - 1;
     for (;;) {
         vl_lock(&heap->lock);
+        if (heap->closed) {
+            vl_unlock(&heap->lock);
+            return NULL;
+        }
         struct vl_extent *extent = take_dirty(heap, grains, align);
         *zeroed = extent == NULL;
         if (extent == NULL)
@@ -217,7 +222,7 @@ static bool grow_locked(struct vl_big_heap *heap, struct vl_extent *extent, uint
 
 bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
 {
-    if (bytes > heap->slice->size)
+    if (bytes > vl_get(&heap->slice->size))
         return false;
     uint32_t grains = grains_for(bytes), rest_first = 0, rest_grains = 0;
     vl_lock(&heap->lock);
@@ -302,6 +307,19 @@ size_t vl_big_heap_purge(struct vl_big_heap *heap, uint64_t age_ms)
             return purged;
         purged += size;
     }
+}
+
+bool vl_big_heap_close(struct vl_big_heap *heap)
+{
+    vl_lock(&heap->lock);
+    bool idle = !heap->closed && heap->extents.grains_used == 0;
+    if (idle) {
+        heap->closed = true;
+        heap->extents = (struct vl_extents){.table = heap->extents.table};
+        vl_set(&heap->bytes_dirty, 0);
+    }
+    vl_unlock(&heap->lock);
+    return idle;
 }
 
 void vl_big_heap_after_fork(struct vl_big_heap *heap)

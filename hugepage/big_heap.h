@@ -22,6 +22,7 @@ struct vl_big_heap {
 
     _Alignas(VL_CACHE_LINE) struct vl_lock lock; /* protects all below, and the extents */
     struct vl_extents extents;
+    bool closed; /* nothing is taken any more: the slice is retired */
 
     /* Written under the lock, read by anybody as statistics. */
     _Atomic uint64_t bytes_used;
@@ -58,6 +59,9 @@ bool vl_big_heap_move(struct vl_big_heap *heap, void *from, size_t bytes, void *
 
 /* Returns memory that has been free for `age_ms`; tells how many bytes. */
 size_t vl_big_heap_purge(struct vl_big_heap *heap, uint64_t age_ms);
+
+/* Closes a heap of which nothing is in use, for its slice to be retired; false if something is. */
+bool vl_big_heap_close(struct vl_big_heap *heap);
 
 /* Child of a fork: frees the lock; if it was held, starts afresh behind all that was in use. */
 void vl_big_heap_after_fork(struct vl_big_heap *heap);

@@ -98,7 +98,7 @@ bool vl_page_heap_take(struct vl_page_heap *heap, unsigned pages, unsigned align
 {
     for (;;) {
         vl_lock(&heap->lock);
-        bool taken = take_locked(heap, pages, align, population, run);
+        bool taken = !heap->closed && take_locked(heap, pages, align, population, run);
         vl_unlock(&heap->lock);
         if (taken)
             return true;
@@ -151,6 +151,7 @@ size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms)
         if (region != NULL) {
             vl_region_unlink(heap->slice, &heap->empty, region);
             vl_count(&heap->regions_empty, -1u);
+            heap->purging++;
         }
         vl_unlock(&heap->lock);
         if (region == NULL)
@@ -161,6 +162,7 @@ size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms)
         vl_lock(&heap->lock);
         for (unsigned word = 0; done && word < VL_REGION_WORDS; word++)
             region->dirty[word] = 0;
+        heap->purging--;
         region->state = VL_REGION_CLEAN;
         vl_region_link(heap->slice, &heap->clean, region);
         vl_count(&heap->regions_clean, 1);
@@ -170,6 +172,21 @@ size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms)
     }
 }
 
+
+bool vl_page_heap_close(struct vl_page_heap *heap)
+{
+    vl_lock(&heap->lock);
+    bool idle = !heap->closed && heap->purging == 0 && vl_get(&heap->pages_used) == 0;
+    if (idle) {
+        heap->closed = true;
+        heap->empty = heap->clean = (struct vl_region_list){{0}, {0}};
+        heap->fresh = 0;
+        vl_set(&heap->regions_empty, 0);
+        vl_set(&heap->regions_clean, 0);
+    }
+    vl_unlock(&heap->lock);
+    return idle;
+}
 
 /* Puts a region on the list its bitmaps say it belongs to. */
 static void sort_in(struct vl_page_heap *heap, struct vl_region *region)
@@ -195,6 +212,7 @@ void vl_page_heap_after_fork(struct vl_page_heap *heap)
     for (int i = 0; i < VL_POPULATIONS; i++)
         vl_region_set_clear(&heap->active[i]);
     heap->empty = heap->clean = (struct vl_region_list){{0}, {0}};
+    heap->purging = 0;
     vl_set(&heap->pages_used, 0);
     vl_set(&heap->regions_active, 0);
     vl_set(&heap->regions_empty, 0);

@@ -19,6 +19,8 @@ struct vl_page_heap {
     struct vl_region_list empty; /* with memory; latest first */
     struct vl_region_list clean; /* without */
     uint32_t fresh;              /* regions from here on have never been used */
+    uint32_t purging;            /* regions on no list while their memory is given back */
+    bool closed;                 /* nothing is taken any more: the slice is retired */
 
     /* Written under the lock, read by anybody as statistics. */
     _Atomic uint64_t pages_used;
@@ -52,6 +54,9 @@ void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsi
 
 /* Returns the memory of regions that have been empty for `age_ms`; tells how many bytes. */
 size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms);
+
+/* Closes a heap of which nothing is in use, for its slice to be retired; false if something is. */
+bool vl_page_heap_close(struct vl_page_heap *heap);
 
 /* Child of a fork: frees the lock; if it was held, builds the lists anew from the regions. */
 void vl_page_heap_after_fork(struct vl_page_heap *heap);

@@ -64,20 +64,51 @@ static bool make_slice(struct vl_slice_plan plan, size_t *size, size_t least)
     }
 }
 
-static bool make_node_slice(unsigned node)
-{
-    struct vl_slice_plan plan = vl_page_heap_plan(node, 0);
-    plan.bind = vl_topology.bind;
-    plan.bind_node = vl_topology.ids[node];
-    return make_slice(plan, &slice_sizes.node_bytes, SHORT_SLICE_MIN);
-}
-
 /* Slices of a kind, and for NODE slices of a node, in the order they were made. */
 #define FOR_SLICES(slice, of_kind, of_node)                                                       \
     for (struct vl_slice *slice = vl_slices,                                                      \
                          *slices_end = vl_slices + vl_get_acquire(&vl_slice_count);               \
          slice < slices_end; slice++)                                                             \
         if (slice->kind == (of_kind) && ((of_kind) == VL_SLICE_BIG || slice->node == (of_node)))
+
+static struct vl_slice *first_slice(unsigned node)
+{
+    FOR_SLICES(slice, VL_SLICE_NODE, node)
+    return slice;
+    return NULL;
+}
+
+/* Retires slices of which nothing is in use, but not a node's first, which threads call home. */
+static bool retire_idle_slices(void)
+{
+    bool any = false;
+    uint32_t count = vl_get_acquire(&vl_slice_count);
+    for (struct vl_slice *slice = vl_slices; slice < vl_slices + count; slice++) {
+        bool idle = slice->kind == VL_SLICE_BIG
+                        ? vl_big_heap_close(&vl_big_heaps[slice->number])
+                        : slice != first_slice(slice->node) &&
+                              vl_page_heap_close(&vl_page_heaps[slice->number]);
+        if (idle)
+            vl_slice_retire(slice);
+        any = any || idle;
+    }
+    return any;
+}
+
+/* The same, with what idle slices hold if need be. */
+static bool find_slice(struct vl_slice_plan plan, size_t *size, size_t least)
+{
+    return make_slice(plan, size, least) ||
+           (retire_idle_slices() && make_slice(plan, size, least));
+}
+
+static bool make_node_slice(unsigned node)
+{
+    struct vl_slice_plan plan = vl_page_heap_plan(node, 0);
+    plan.bind = vl_topology.bind;
+    plan.bind_node = vl_topology.ids[node];
+    return find_slice(plan, &slice_sizes.node_bytes, SHORT_SLICE_MIN);
+}
 
 static bool run_from_node(unsigned node, unsigned pages, unsigned align,
                           enum vl_population population, struct vl_run *run)
@@ -93,7 +124,7 @@ static bool run_from_node(unsigned node, unsigned pages, unsigned align,
 static bool node_is_full(unsigned node)
 {
     FOR_SLICES(slice, VL_SLICE_NODE, node)
-    if (vl_get(&slice->writable) < slice->size)
+    if (vl_get(&slice->writable) < vl_get(&slice->size))
         return false;
     return true;
 }
@@ -138,16 +169,9 @@ void *vl_place_big(size_t bytes, size_t align, bool *zeroed)
         return block;
     /* Room for the block wherever the slice comes to lie. */
     size_t least = vl_round_up(bytes, VL_REGION_SIZE) + vl_max(align, VL_REGION_SIZE);
-    if (!make_slice(vl_big_heap_plan(0), &slice_sizes.big_bytes, least))
+    if (!find_slice(vl_big_heap_plan(0), &slice_sizes.big_bytes, least))
         return NULL;
     return big_from_slices(bytes, align, zeroed);
-}
-
-static struct vl_slice *first_slice(unsigned node)
-{
-    FOR_SLICES(slice, VL_SLICE_NODE, node)
-    return slice;
-    return NULL;
 }
 
 struct vl_slice *vl_place_home(unsigned node)

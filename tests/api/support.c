@@ -76,11 +76,8 @@ static uint64_t number_from_environment(const char *name, uint64_t otherwise)
     if (text == NULL)
         return otherwise;
     value = strtoull(text, &end, 0);
-    /* Suites are built with these numbers, when check cannot yet take a failure. */
-    if (end == text || *end != '\0' || value == 0) {
-        dprintf(STDERR_FILENO, "%s=%s: expected a positive number\n", name, text);
-        exit(2);
-    }
+    ck_assert_msg(end != text && *end == '\0' && value > 0, "%s=%s: expected a positive number",
+                  name, text);
     return value;
 }
 
@@ -89,11 +86,11 @@ size_t scaled(size_t count)
     return count * (size_t)number_from_environment("VL_TEST_LENGTH", 1);
 }
 
-TCase *scaled_case(const char *name, int timeout_s)
+TCase *timed_case(const char *name, int timeout_s)
 {
     TCase *test_case = tcase_create(name);
 
-    tcase_set_timeout(test_case, (double)scaled((size_t)timeout_s));
+    tcase_set_timeout(test_case, timeout_s);
     return test_case;
 }
 
@@ -241,17 +238,6 @@ void run_child(struct outcome *outcome, void (*body)(void *), void *argument)
     ck_assert_int_eq(waitpid(child, &outcome->status, 0), child);
     take_text(out, outcome->out, sizeof outcome->out);
     take_text(err, outcome->err, sizeof outcome->err);
-}
-
-void run_clean_child(void (*body)(void *), void *argument)
-{
-    struct outcome outcome;
-
-    run_child(&outcome, body, argument);
-    ck_assert_msg(outcome.status == 0, "child ended with %s: %s", describe_status(outcome.status),
-                  outcome.err);
-    ck_assert_msg(outcome.out[0] == '\0', "child wrote to stdout: %s", outcome.out);
-    ck_assert_msg(outcome.err[0] == '\0', "child wrote to stderr: %s", outcome.err);
 }
 
 void expect_success(pid_t child)

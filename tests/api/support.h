@@ -65,14 +65,13 @@ void *only_with_entry_point(const char *name, const char *test);
 void skip(const char *test, const char *reason);
 
 /* That `call` gives NULL and this errno, read before anything else can touch it. */
-#define assert_refused(call, expected)                                                       \
-    do {                                                                                     \
-        errno = 0;                                                                           \
-        const void *refused_ = opaque(call);                                                 \
-        int error_ = errno;                                                                  \
-        ck_assert_msg(refused_ == NULL && error_ == (expected),                              \
-                      "%s: %p, errno %d, expected NULL and " #expected, #call, refused_,     \
-                      error_);                                                               \
+#define assert_refused(call, expected)                                                            \
+    do {                                                                                          \
+        errno = 0;                                                                                \
+        const void *refused_ = opaque(call);                                                      \
+        int error_ = errno;                                                                       \
+        ck_assert_msg(refused_ == NULL && error_ == (expected),                                   \
+                      "%s: %p, errno %d, expected NULL and " #expected, #call, refused_, error_); \
     } while (0)
 
 /* --- How long, and which random numbers? --- */
@@ -80,8 +79,8 @@ void skip(const char *test, const char *reason);
 /* `count` times VL_TEST_LENGTH, a whole number of 1 unless set. */
 size_t scaled(size_t count);
 
-/* A test case whose time limit is scaled too. */
-TCase *scaled_case(const char *name, int timeout_s);
+/* A test case with its own time limit, which check multiplies by CK_TIMEOUT_MULTIPLIER. */
+TCase *timed_case(const char *name, int timeout_s);
 
 /* VL_TEST_SEED, or a constant: a run without it repeats the last one. */
 uint64_t test_seed(void);
@@ -118,8 +117,8 @@ void *map_table(size_t bytes);
 enum { CHILD_SECONDS_MAX = 20, CHILD_CANNOT = 77 };
 
 struct outcome {
-    int status;      /* as from waitpid() */
-    char out[4096];  /* what it wrote to stdout, cut to fit */
+    int status;     /* as from waitpid() */
+    char out[4096]; /* what it wrote to stdout, cut to fit */
     char err[4096];
 };
 
@@ -130,9 +129,6 @@ void limit_child_time(void);
  * The child's time is limited. */
 void run_child(struct outcome *outcome, void (*body)(void *), void *argument);
 
-/* run_child(), which must end with status 0 and print nothing. */
-void run_clean_child(void (*body)(void *), void *argument);
-
 /* Waits for a child and fails the test unless it exited with 0. */
 void expect_success(pid_t child);
 
@@ -140,10 +136,10 @@ void expect_success(pid_t child);
 const char *describe_status(int status);
 
 /* In a child, where a failed ck_assert would be reported to the wrong process. */
-#define child_assert(condition)                                                              \
-    do {                                                                                     \
-        if (!(condition))                                                                    \
-            child_fail(__FILE__, __LINE__, #condition);                                      \
+#define child_assert(condition)                         \
+    do {                                                \
+        if (!(condition))                               \
+            child_fail(__FILE__, __LINE__, #condition); \
     } while (0)
 
 _Noreturn void child_fail(const char *file, int line, const char *condition);

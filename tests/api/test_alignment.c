@@ -191,8 +191,8 @@ END_TEST
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("alignment");
-    TCase *good = scaled_case("good", 20);
-    TCase *bad = scaled_case("bad", 20);
+    TCase *good = timed_case("good", 20);
+    TCase *bad = timed_case("bad", 20);
 
     tcase_add_loop_test(good, every_power_of_two, 0, ALIGNER_COUNT);
     tcase_add_loop_test(good, aligned_neighbours_do_not_overlap, 0, ALIGNER_COUNT);

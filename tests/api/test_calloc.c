@@ -151,7 +151,7 @@ END_TEST
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("calloc");
-    TCase *zeroes = scaled_case("zeroes", 30);
+    TCase *zeroes = timed_case("zeroes", 30);
 
     tcase_add_test(zeroes, after_a_dirty_free);
     tcase_add_test(zeroes, among_many_dirty_blocks);

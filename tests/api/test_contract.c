@@ -8,15 +8,42 @@
 
 /* --- Every way to ask for `size` bytes --- */
 
-static void *ask_malloc(size_t size) { return malloc(size); }
-static void *ask_calloc_one(size_t size) { return calloc(1, size); }
-static void *ask_calloc_many(size_t size) { return calloc(size, 1); }
-static void *ask_realloc(size_t size) { return realloc(NULL, size); }
-static void *ask_reallocarray(size_t size) { return reallocarray(NULL, size, 1); }
-static void *ask_aligned_alloc(size_t size) { return aligned_alloc(64, size); }
-static void *ask_memalign(size_t size) { return memalign(4 * KB, size); }
-static void *ask_valloc(size_t size) { return valloc(size); }
-static void *ask_pvalloc(size_t size) { return pvalloc(size); }
+static void *ask_malloc(size_t size)
+{
+    return malloc(size);
+}
+static void *ask_calloc_one(size_t size)
+{
+    return calloc(1, size);
+}
+static void *ask_calloc_many(size_t size)
+{
+    return calloc(size, 1);
+}
+static void *ask_realloc(size_t size)
+{
+    return realloc(NULL, size);
+}
+static void *ask_reallocarray(size_t size)
+{
+    return reallocarray(NULL, size, 1);
+}
+static void *ask_aligned_alloc(size_t size)
+{
+    return aligned_alloc(64, size);
+}
+static void *ask_memalign(size_t size)
+{
+    return memalign(4 * KB, size);
+}
+static void *ask_valloc(size_t size)
+{
+    return valloc(size);
+}
+static void *ask_pvalloc(size_t size)
+{
+    return pvalloc(size);
+}
 
 static void *ask_posix_memalign(size_t size)
 {
@@ -87,14 +114,14 @@ static void try_size(const struct request *request, size_t size)
     errno = 0;
     block = ask(request, size);
     if (block == NULL) {
-        ck_assert_msg(size > 256 * MB, "%s of %zu bytes: expected a block, errno %d",
-                      request->name, size, errno);
-        ck_assert_msg(errno == ENOMEM, "%s of %zu bytes: errno %d, expected ENOMEM",
-                      request->name, size, errno);
+        ck_assert_msg(size > 256 * MB, "%s of %zu bytes: expected a block, errno %d", request->name,
+                      size, errno);
+        ck_assert_msg(errno == ENOMEM, "%s of %zu bytes: errno %d, expected ENOMEM", request->name,
+                      size, errno);
         return;
     }
-    ck_assert_msg(is_aligned(block, natural_alignment(size)), "%s of %zu bytes: %p",
-                  request->name, size, (void *)block);
+    ck_assert_msg(is_aligned(block, natural_alignment(size)), "%s of %zu bytes: %p", request->name,
+                  size, (void *)block);
     ck_assert_msg(malloc_usable_size(block) >= size, "%s of %zu bytes: only %zu usable",
                   request->name, size, malloc_usable_size(block));
     block[0] = 1;
@@ -158,7 +185,7 @@ static const struct {
     {SIZE_MAX / 2 + 1, 2},
     {2, SIZE_MAX / 2 + 1},
     {SIZE_MAX / 16 + 1, 16},
-    {SIZE_MAX / 16 + 2, 16}, /* wraps to 16 */
+    {SIZE_MAX / 16 + 2, 16},            /* wraps to 16 */
     {(size_t)1 << 32, (size_t)1 << 32}, /* wraps to 0 */
     {((size_t)1 << 32) + 1, (size_t)1 << 32},
     {(size_t)1 << 63, 3},
@@ -312,11 +339,21 @@ END_TEST
 
 /* One name left to libc gives a block that our free does not know, or a report of an empty heap. */
 static const char *const names[] = {
-    "malloc", "free", "calloc", "realloc", "reallocarray", "posix_memalign", "aligned_alloc",
-    "memalign", "valloc", "pvalloc", "cfree", "malloc_usable_size", "free_sized",
-    "free_aligned_sized", "sdallocx", "nallocx", "malloc_trim", "mallinfo", "mallinfo2",
-    "malloc_info", "malloc_stats", "mallopt", "__libc_malloc", "__libc_free", "__libc_calloc",
-    "__libc_realloc", "__libc_memalign", "__libc_valloc", "__libc_pvalloc",
+    "malloc",          "free",
+    "calloc",          "realloc",
+    "reallocarray",    "posix_memalign",
+    "aligned_alloc",   "memalign",
+    "valloc",          "pvalloc",
+    "cfree",           "malloc_usable_size",
+    "free_sized",      "free_aligned_sized",
+    "sdallocx",        "nallocx",
+    "malloc_trim",     "mallinfo",
+    "mallinfo2",       "malloc_info",
+    "malloc_stats",    "mallopt",
+    "__libc_malloc",   "__libc_free",
+    "__libc_calloc",   "__libc_realloc",
+    "__libc_memalign", "__libc_valloc",
+    "__libc_pvalloc",
 };
 
 START_TEST(valloc_supplies_every_name)
@@ -331,9 +368,9 @@ END_TEST
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("contract");
-    TCase *sizes = scaled_case("sizes", 20);
-    TCase *errors = scaled_case("errno", 20);
-    TCase *entry_points = scaled_case("names", 20);
+    TCase *sizes = timed_case("sizes", 20);
+    TCase *errors = timed_case("errno", 20);
+    TCase *entry_points = timed_case("names", 20);
 
     tcase_add_loop_test(sizes, size_zero_gives_a_block_of_its_own, 0, REQUEST_COUNT);
     tcase_add_loop_test(sizes, sizes_around_every_power_of_two, 0, REQUEST_COUNT);

@@ -10,7 +10,8 @@
 /* Which arguments follow the size or the pointer, in the order C++ puts them. */
 enum { SIZED = 1, ALIGNED = 2, NOTHROW = 4 };
 
-struct operator {
+struct operator
+{
     const char *name;
     bool array;
     int arguments;
@@ -53,7 +54,7 @@ _Static_assert(sizeof(size_t) == sizeof(unsigned long), "size_t is mangled as m"
 /* std::nothrow_t is an empty class, passed by reference. */
 static const char nothrow;
 
-static void *call_new(const struct operator *new, size_t size, size_t alignment)
+static void *call_new(const struct operator* new, size_t size, size_t alignment)
 {
     void *function = entry_point(new->name);
 
@@ -69,7 +70,7 @@ static void *call_new(const struct operator *new, size_t size, size_t alignment)
     }
 }
 
-static void call_delete(const struct operator *delete, void *block, size_t size, size_t alignment)
+static void call_delete(const struct operator* delete, void *block, size_t size, size_t alignment)
 {
     void *function = entry_point(delete->name);
 
@@ -96,10 +97,10 @@ static void call_delete(const struct operator *delete, void *block, size_t size,
 }
 
 /* C++ gives an aligned block only to an aligned delete, and an array only to delete[]. */
-static bool fit(const struct operator *new, const struct operator *delete)
+static bool fit(const struct operator* new, const struct operator* delete)
 {
     return new->array == delete->array &&
-           (new->arguments & ALIGNED) == (delete->arguments & ALIGNED);
+           (new->arguments &ALIGNED) == (delete->arguments & ALIGNED);
 }
 
 static bool all_here(const char *test)
@@ -115,7 +116,7 @@ static bool all_here(const char *test)
 
 /* --- The tests --- */
 
-static void new_and_delete(const struct operator *new, const struct operator *delete, size_t size,
+static void new_and_delete(const struct operator* new, const struct operator* delete, size_t size,
                            size_t alignment)
 {
     char *block = opaque(call_new(new, size, alignment));
@@ -123,8 +124,7 @@ static void new_and_delete(const struct operator *new, const struct operator *de
     ck_assert_msg(block != NULL, "%s of %zu bytes aligned to %zu: NULL", new->name, size,
                   alignment);
     ck_assert_msg(is_aligned(block, alignment) && is_aligned(block, natural_alignment(size)),
-                  "%s of %zu bytes aligned to %zu: %p", new->name, size, alignment,
-                  (void *)block);
+                  "%s of %zu bytes aligned to %zu: %p", new->name, size, alignment, (void *)block);
     ck_assert_uint_ge(malloc_usable_size(block), size);
     pattern_fill(block, size, size);
     ck_assert_uint_eq(pattern_damage(block, size, size), size);
@@ -134,8 +134,8 @@ static void new_and_delete(const struct operator *new, const struct operator *de
 START_TEST(every_new_with_every_fitting_delete)
 {
     static const size_t sizes[] = {0, 1, 16, 100, 1000, 5000, 300000, 3000000};
-    const struct operator *new = &news[_i];
-    size_t alignment_max = new->arguments & ALIGNED ? 2 * MB : 1;
+    const struct operator* new = & news[_i];
+    size_t alignment_max = new->arguments &ALIGNED ? 2 * MB : 1;
 
     if (!all_here(__func__))
         return;
@@ -148,7 +148,7 @@ END_TEST
 
 START_TEST(size_zero_gives_a_block_of_its_own)
 {
-    const struct operator *new = &news[_i];
+    const struct operator* new = & news[_i];
     void *first, *second;
 
     if (!all_here(__func__))
@@ -169,14 +169,14 @@ END_TEST
 
 START_TEST(deletes_free)
 {
-    const struct operator *delete = &deletes[_i];
-    const struct operator *new = news;
+    const struct operator* delete = & deletes[_i];
+    const struct operator* new = news;
     size_t resident = resident_bytes();
 
     if (!all_here(__func__))
         return;
     while (!fit(new, delete))
-        new++;
+        new ++;
     for (size_t turn = 0; turn < 20000; turn++) {
         size_t size = turn % 50 == 0 ? MB : 2000;
 
@@ -214,7 +214,7 @@ END_TEST
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("cxx");
-    TCase *operators = scaled_case("operators", 20);
+    TCase *operators = timed_case("operators", 20);
 
     tcase_add_loop_test(operators, every_new_with_every_fitting_delete, 0, NEW_COUNT);
     tcase_add_loop_test(operators, size_zero_gives_a_block_of_its_own, 0, NEW_COUNT);

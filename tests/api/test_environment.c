@@ -365,8 +365,7 @@ static bool refuse_system_calls(const struct stage *stage)
 START_TEST(refused_system_calls)
 {
     static const int errors[] = {EPERM, ENOSYS, EINVAL};
-    struct stage stage = {
-        .role = "work", .prepare = refuse_system_calls, .error = errors[_i]};
+    struct stage stage = {.role = "work", .prepare = refuse_system_calls, .error = errors[_i]};
 
     expect_quiet_success(&stage, __func__);
 }
@@ -410,7 +409,7 @@ END_TEST
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("environment");
-    TCase *start = scaled_case("start", 60);
+    TCase *start = timed_case("start", 60);
 
     tcase_add_test(start, before_main);
     tcase_add_test(start, little_address_space);

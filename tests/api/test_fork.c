@@ -89,7 +89,7 @@ START_TEST(from_a_program_of_many_threads)
     pthread_t threads[ALLOCATING_THREADS];
 
     start_threads(threads, ALLOCATING_THREADS, keep_allocating);
-    for (size_t turn = 0; turn < scaled(200); turn++)
+    for (size_t turn = 0; turn < scaled(120); turn++)
         fork_and_wait(turn);
     atomic_store(&stop, true);
     join_threads(threads, ALLOCATING_THREADS);
@@ -98,7 +98,7 @@ END_TEST
 
 static void *keep_forking(void *thread)
 {
-    for (size_t turn = 0; turn < scaled(60); turn++) {
+    for (size_t turn = 0; turn < scaled(40); turn++) {
         fork_and_wait(turn * FORKING_THREADS + (uintptr_t)thread);
         mixed_operations(turn, 100);
     }
@@ -332,8 +332,8 @@ END_TEST
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("fork");
-    TCase *threads = scaled_case("threads", 60);
-    TCase *relatives = scaled_case("relatives", 60);
+    TCase *threads = timed_case("threads", 60);
+    TCase *relatives = timed_case("relatives", 60);
 
     tcase_add_test(threads, from_a_program_of_many_threads);
     tcase_add_test(threads, many_threads_fork_at_once);

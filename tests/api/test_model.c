@@ -123,12 +123,12 @@ static struct {
     struct block places[SHELF_PLACES];
 } shelf = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-#define fail_at_step(player, ...)                                                            \
-    do {                                                                                     \
-        char what_[200];                                                                     \
-        snprintf(what_, sizeof what_, __VA_ARGS__);                                          \
-        ck_abort_msg("seed %llu, step %llu: %s", (unsigned long long)test_seed(),            \
-                     (unsigned long long)(player)->step, what_);                             \
+#define fail_at_step(player, ...)                                                 \
+    do {                                                                          \
+        char what_[200];                                                          \
+        snprintf(what_, sizeof what_, __VA_ARGS__);                               \
+        ck_abort_msg("seed %llu, step %llu: %s", (unsigned long long)test_seed(), \
+                     (unsigned long long)(player)->step, what_);                  \
     } while (0)
 
 static void check_contents(struct player *player, const struct block *block, size_t length)
@@ -396,7 +396,7 @@ END_TEST
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("model");
-    TCase *random = scaled_case("random", 60);
+    TCase *random = timed_case("random", 60);
 
     tcase_add_test(random, one_thread);
     tcase_add_test(random, two_threads);

@@ -120,8 +120,8 @@ END_TEST
 
 START_TEST(big_to_big)
 {
-    static const size_t sizes[] = {MB, 3 * MB, 2 * MB, 2 * MB + 1, 100 * MB, 5 * MB, 300 * KB,
-                                   40 * MB, 39 * MB, 100, 64 * MB, 1};
+    static const size_t sizes[] = {MB,       3 * MB,  2 * MB,  2 * MB + 1, 100 * MB, 5 * MB,
+                                   300 * KB, 40 * MB, 39 * MB, 100,        64 * MB,  1};
     char *block = NULL;
     size_t size = 0;
 
@@ -177,8 +177,8 @@ END_TEST
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("realloc");
-    TCase *edges = scaled_case("edges", 20);
-    TCase *contents = scaled_case("contents", 20);
+    TCase *edges = timed_case("edges", 20);
+    TCase *contents = timed_case("contents", 20);
 
     tcase_add_test(edges, null_is_malloc);
     tcase_add_test(edges, size_zero_frees);

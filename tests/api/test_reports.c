@@ -11,8 +11,7 @@
 /* 48 MB in small blocks and 32 MB in big ones, all resident. */
 enum { SMALL_SIZE = 1024, SMALL_COUNT = 48 * 1024, BIG_SIZE = 4 * 1024 * 1024, BIG_COUNT = 8 };
 
-static const size_t load_bytes =
-    (size_t)SMALL_SIZE * SMALL_COUNT + (size_t)BIG_SIZE * BIG_COUNT;
+static const size_t load_bytes = (size_t)SMALL_SIZE * SMALL_COUNT + (size_t)BIG_SIZE * BIG_COUNT;
 
 static struct {
     void *small[SMALL_COUNT];
@@ -272,14 +271,10 @@ static const struct {
     int parameter;
     int value;
 } settings[] = {
-    {"M_MXFAST", M_MXFAST, 64},
-    {"M_TRIM_THRESHOLD", M_TRIM_THRESHOLD, 1 << 20},
-    {"M_TOP_PAD", M_TOP_PAD, 1 << 16},
-    {"M_MMAP_THRESHOLD", M_MMAP_THRESHOLD, 1 << 20},
-    {"M_MMAP_MAX", M_MMAP_MAX, 100},
-    {"M_CHECK_ACTION", M_CHECK_ACTION, 3},
-    {"M_PERTURB", M_PERTURB, 0x5A},
-    {"M_ARENA_TEST", M_ARENA_TEST, 2},
+    {"M_MXFAST", M_MXFAST, 64},        {"M_TRIM_THRESHOLD", M_TRIM_THRESHOLD, 1 << 20},
+    {"M_TOP_PAD", M_TOP_PAD, 1 << 16}, {"M_MMAP_THRESHOLD", M_MMAP_THRESHOLD, 1 << 20},
+    {"M_MMAP_MAX", M_MMAP_MAX, 100},   {"M_CHECK_ACTION", M_CHECK_ACTION, 3},
+    {"M_PERTURB", M_PERTURB, 0x5A},    {"M_ARENA_TEST", M_ARENA_TEST, 2},
     {"M_ARENA_MAX", M_ARENA_MAX, 2},
 };
 
@@ -327,8 +322,8 @@ END_TEST
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("reports");
-    TCase *figures = scaled_case("figures", 20);
-    TCase *requests = scaled_case("requests", 20);
+    TCase *figures = timed_case("figures", 20);
+    TCase *requests = timed_case("requests", 20);
 
     tcase_add_test(figures, mallinfo2_follows_the_heap);
     tcase_add_test(figures, mallinfo2_adds_up);

@@ -58,8 +58,7 @@ static void run_generations(size_t count)
 
     for (size_t generation = 0; generation < count; generation++) {
         for (int i = 0; i < ALIVE; i++)
-            ck_assert_int_eq(
-                pthread_create(&threads[i], NULL, live_and_leave, &legacies[i]), 0);
+            ck_assert_int_eq(pthread_create(&threads[i], NULL, live_and_leave, &legacies[i]), 0);
         for (int i = 0; i < ALIVE; i++)
             ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
     }
@@ -323,8 +322,8 @@ END_TEST
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("threads");
-    TCase *lives = scaled_case("lives", 60);
-    TCase *hands = scaled_case("hands", 60);
+    TCase *lives = timed_case("lives", 60);
+    TCase *hands = timed_case("hands", 60);
 
     tcase_add_test(lives, births_and_deaths_do_not_grow);
     tcase_add_test(lives, destructors_allocate_and_free);

@@ -14,19 +14,20 @@
 #include <thread>
 #include <vector>
 
-namespace {
+namespace
+{
 
 int failures;
 
-#define EXPECT(actual, expected)                                                             \
-    do {                                                                                     \
-        const long actual_ = static_cast<long>(actual);                                      \
-        const long expected_ = static_cast<long>(expected);                                  \
-        if (actual_ != expected_) {                                                          \
-            std::fprintf(stderr, "%s:%d: %s is %ld, expected %ld\n", __FILE__, __LINE__,     \
-                         #actual, actual_, expected_);                                       \
-            failures++;                                                                      \
-        }                                                                                    \
+#define EXPECT(actual, expected)                                                                  \
+    do {                                                                                          \
+        const long actual_ = static_cast<long>(actual);                                           \
+        const long expected_ = static_cast<long>(expected);                                       \
+        if (actual_ != expected_) {                                                               \
+            std::fprintf(stderr, "%s:%d: %s is %ld, expected %ld\n", __FILE__, __LINE__, #actual, \
+                         actual_, expected_);                                                     \
+            failures++;                                                                           \
+        }                                                                                         \
     } while (0)
 
 // The compiler would refuse a constant of this size, or drop the allocation.
@@ -62,8 +63,7 @@ void without_a_handler()
     EXPECT(outcome_of([] { return ::operator new[](impossible, aligned); }), THREW_BAD_ALLOC);
     EXPECT(outcome_of([] { return ::operator new(impossible, std::nothrow); }), GAVE_NULL);
     EXPECT(outcome_of([] { return ::operator new[](impossible, std::nothrow); }), GAVE_NULL);
-    EXPECT(outcome_of([] { return ::operator new(impossible, aligned, std::nothrow); }),
-           GAVE_NULL);
+    EXPECT(outcome_of([] { return ::operator new(impossible, aligned, std::nothrow); }), GAVE_NULL);
     EXPECT(outcome_of([] { return ::operator new[](impossible, aligned, std::nothrow); }),
            GAVE_NULL);
 }
@@ -105,8 +105,7 @@ void with_handlers()
     with_each_handler([] { return ::operator new[](impossible, aligned); }, THREW_BAD_ALLOC);
     with_each_handler([] { return ::operator new(impossible, std::nothrow); }, GAVE_NULL);
     with_each_handler([] { return ::operator new[](impossible, std::nothrow); }, GAVE_NULL);
-    with_each_handler([] { return ::operator new(impossible, aligned, std::nothrow); },
-                      GAVE_NULL);
+    with_each_handler([] { return ::operator new(impossible, aligned, std::nothrow); }, GAVE_NULL);
     with_each_handler([] { return ::operator new[](impossible, aligned, std::nothrow); },
                       GAVE_NULL);
 }
@@ -123,7 +122,10 @@ void malloc_calls_no_handler()
 
 struct Thrower {
     char bytes[1000];
-    Thrower() { throw std::runtime_error("constructor"); }
+    Thrower()
+    {
+        throw std::runtime_error("constructor");
+    }
 };
 
 // The language itself frees the block of an object whose constructor throws.

@@ -5,7 +5,7 @@
 
 # The files of a checkout, tracked or about to be, or those of an unpacked release.
 source_files() {
-    if git -c safe.directory='*' -C "$SOURCE" rev-parse --git-dir >git-folder 2>&1; then
+    if git -c safe.directory='*' -C "$SOURCE" rev-parse --git-dir >/dev/null 2>&1; then
         git -c safe.directory='*' -C "$SOURCE" ls-files -z --cached --others --exclude-standard
     else
         (cd "$SOURCE" && find . -type f -print0)

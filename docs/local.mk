@@ -1,0 +1,3 @@
+# docs - how it works; read in the source tree.
+
+EXTRA_DIST += %D%

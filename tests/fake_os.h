@@ -1,0 +1,106 @@
+/*
+ * fake_os - an outside world made to measure.
+ *
+ * Address space is real: what is reserved, protected, discarded, renewed and moved really is, so a
+ * test can write to what it was given. All else is made up: the nodes, where a thread runs, the
+ * clock, the limits, and which call fails when. Every call is counted and recorded. Nothing is left
+ * to chance: the same test sees the same world each time.
+ *
+ *      fake_os_install();                                  8 nodes, node 0, clock 1 s, no limit
+ *      fake_os_fail(FAKE_PROTECT, 3, ENOMEM);              the third from here, once
+ *      fake_os_fail_from(FAKE_ADVISE_DISCARD, 1, EINVAL);  the next and all after it
+ *      fake_os_sleep(10 * 1000);                           ten seconds later
+ *      ck_assert_uint_eq(fake_os_count(FAKE_RENEW), 1);
+ *
+ * Slices are never unmapped, so a process has one world for life: fake_os_install refuses one that
+ * has slices already. check runs each test in a process of its own unless CK_FORK=no, under which
+ * only the first test of a program that makes slices can run.
+ *
+ * Calls may come from any thread; failures, clock and nodes are set by one thread at a time.
+ */
+#ifndef VL_TESTS_FAKE_OS_H
+#define VL_TESTS_FAKE_OS_H
+
+#include "core/os.h"
+
+/* A kind of advice is a call of its own. */
+enum fake_os_call {
+    FAKE_RESERVE,
+    FAKE_UNRESERVE,
+    FAKE_PROTECT,
+    FAKE_ADVISE_HUGE,
+    FAKE_ADVISE_SMALL,
+    FAKE_ADVISE_DISCARD,
+    FAKE_ADVISE_COLLAPSE,
+    FAKE_RENEW,
+    FAKE_MOVE,
+    FAKE_BIND,
+    FAKE_WHERE,
+    FAKE_ALLOWED_NODES,
+    FAKE_WAIT, /* this and the rest cannot fail and are not recorded */
+    FAKE_WAKE,
+    FAKE_YIELD,
+    FAKE_ANY, /* all of those that can fail, counted together */
+    FAKE_CALLS
+};
+
+struct fake_os_record {
+    enum fake_os_call call;
+    void *start;
+    size_t size;
+    enum vl_access access; /* PROTECT */
+    unsigned node;         /* BIND: the kernel's number */
+    void *to;              /* MOVE */
+    int error;             /* 0, or why it failed */
+};
+
+/* Makes the false world, in its first state, the one that valloc sees. */
+void fake_os_install(void);
+
+/* First state: nothing counted or recorded, no failures, 8 nodes, no limit. Address space that is
+ * reserved stays so. */
+void fake_os_reset(void);
+
+/* --- What happens --- */
+
+/* The nth call from here (1 is the next) fails with `error`; _from: so do all after it. One plan
+ * per kind of call; a later one replaces it. */
+void fake_os_fail(enum fake_os_call call, unsigned nth, int error);
+void fake_os_fail_from(enum fake_os_call call, unsigned nth, int error);
+/* From here on nothing fails. */
+void fake_os_heal(void);
+
+void fake_os_set_clock(uint64_t ms);
+void fake_os_sleep(uint64_t ms);
+
+/* The nodes this process is allowed, by the kernel's numbers: in any order, with gaps. */
+void fake_os_set_nodes(const unsigned *ids, unsigned count);
+
+/* Where the calling thread runs from now on; a thread that never said so runs on CPU 0 of the
+ * lowest node allowed. */
+void fake_os_set_where(unsigned cpu, unsigned node);
+/* A function that answers for every thread instead; NULL: none. */
+void fake_os_set_where_function(int (*where)(unsigned *cpu, unsigned *node));
+
+void fake_os_set_policy_chosen(bool chosen);
+void fake_os_set_memory(uint64_t bytes);
+/* What `ulimit -v` would say: no more than this can be reserved at a time. */
+void fake_os_set_address_limit(uint64_t bytes);
+
+/* --- What has happened --- */
+
+unsigned fake_os_count(enum fake_os_call call);
+
+/* Bytes that are reserved now. */
+uint64_t fake_os_reserved(void);
+
+/* Every recorded call, oldest first; how many. */
+unsigned fake_os_records(const struct fake_os_record **records);
+
+/* The latest successful call of this kind about memory that `address` lies in, or NULL. */
+const struct fake_os_record *fake_os_last(enum fake_os_call call, const void *address);
+
+/* Counts and records begin anew; failures that were planned stay planned. */
+void fake_os_forget(void);
+
+#endif
