@@ -11,7 +11,7 @@ static _Atomic size_t used;
 void *vl_boot_take(size_t bytes, size_t align)
 {
     size_t old = vl_get(&used), start, end;
-    bytes = vl_round_up(bytes, HEADER);
+    bytes = vl_round_up(vl_max(bytes, 1), HEADER); /* an address of its own for each */
     do {
         start = vl_round_up((uintptr_t)space + old + HEADER, vl_max(align, HEADER)) -
                 (uintptr_t)space;

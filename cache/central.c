@@ -99,10 +99,14 @@ unsigned vl_central_take(unsigned node, unsigned class, void **objects, unsigned
     return taken != 0 ? taken : take_from_new_span(node, class, objects, count);
 }
 
+/* An empty span up to this is kept, one for each class: the next object may come at once. */
+enum { KEPT_PAGES = 4 };
+
 /* Takes an empty span out of its central, unless it is the one that is kept. */
 static struct vl_span *retire_if_spare(struct vl_central *central, struct vl_span *span)
 {
-    if (span->list != VL_SPAN_EMPTY || (span->next == NULL && span->prev == NULL))
+    bool alone = span->next == NULL && span->prev == NULL;
+    if (span->list != VL_SPAN_EMPTY || (alone && span->pages <= KEPT_PAGES))
         return NULL;
     unlink_span(central, span);
     vl_count(&central->spans, -1u);

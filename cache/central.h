@@ -4,7 +4,7 @@
  *      list 0: up to a quarter free      1: up to half      2: more      3: all free
  *
  * Objects are taken from the fullest span first, so that the emptier ones get a chance to become
- * empty and go back. A full span is in no list; of the empty ones a single one is kept. Threads
+ * empty and go back. A full span is in no list; of the empty ones a single one is kept, if small. Threads
  * come here for a magazine's worth of objects at a time, and only when the depot has none.
  *
  * No other lock is ever taken under this one: spans are made before and unmade after.

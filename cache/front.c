@@ -195,7 +195,7 @@ void *vl_resize(void *block, size_t size)
     if (size <= have && size >= have / 2)
         return block;
     if (slice != NULL && have >= VL_BIG_MIN && size >= VL_BIG_MIN) {
-        void *resized = vl_large_resize(slice, block, have, size);
+        void *resized = vl_large_resize(slice, block, size);
         if (resized != NULL)
             return resized;
     }

@@ -89,24 +89,10 @@ size_t vl_large_bytes(const struct vl_slice *slice, const void *block, const cha
     return bytes;
 }
 
-void *vl_large_resize(const struct vl_slice *slice, void *block, size_t old_bytes, size_t bytes)
+void *vl_large_resize(const struct vl_slice *slice, void *block, size_t bytes)
 {
     if (slice->kind != VL_SLICE_BIG || bytes < VL_BIG_MIN)
         return NULL;
     struct vl_big_heap *heap = &vl_big_heaps[slice->number];
-    if (vl_big_heap_resize(heap, block, bytes))
-        return block;
-    bool zeroed;
-    void *to = vl_big_heap_take(heap, bytes, 1, &zeroed);
-    if (to == NULL)
-        return NULL;
-    void *unused = block;
-    if (!vl_big_heap_move(heap, block, vl_min(old_bytes, bytes), to)) {
-        unused = to; /* the caller copies */
-        block = NULL;
-    } else {
-        block = to;
-    }
-    vl_big_heap_give(heap, unused);
-    return block;
+    return vl_big_heap_resize(heap, block, bytes) ? block : vl_big_heap_move(heap, block, bytes);
 }

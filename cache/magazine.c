@@ -8,7 +8,7 @@ struct vl_pool vl_magazine_pool;
 enum { GROUP = 8 };
 
 /* What a depot may hold, per node and class. */
-enum { DEPOT_BYTES = 256 << 10 };
+enum { DEPOT_BYTES = 128 << 10 };
 
 /* What may wait in an inbox until a thread of its node comes by; beyond, frees go all the way. */
 enum { INBOX_MAGAZINES = 32 };

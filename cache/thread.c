@@ -62,12 +62,11 @@ static struct vl_cache *make_cache(unsigned node)
     struct vl_cache *cache = vl_pool_item(&vl_cache_pool, id);
     for (unsigned bin = 0; bin < VL_BINS; bin++)
         vl_own_set(&cache->top[bin], vl_null_magazine);
-    for (unsigned class = 0; class < VL_CLASSES; class++) {
+    for (unsigned class = 0; class < VL_CLASSES; class++)
         vl_own_set(&cache->spare[class], vl_null_magazine);
-        cache->refill[class] = REFILL_FIRST;
-    }
     cache->outbox = vl_null_magazine;
     cache->ticks = TICKS;
+    cache->credit_bytes = (int64_t)vl_options.thread_cache_bytes;
     if (vl_options.fill_mode == VL_FILL_NONE)
         fill_class_table(cache);
     set_home(cache, node);
@@ -80,8 +79,10 @@ static struct vl_cache *take_cache(void)
     uint32_t id = vl_idstack_pop(&vl_exchanges[node].parked, link_of);
     struct vl_cache *cache =
         id != 0 ? vl_pool_item(&vl_cache_pool, id) : make_cache(node);
-    if (cache != NULL)
-        vl_set(&cache->state, VL_CACHE_OWNED);
+    if (cache == NULL)
+        return NULL;
+    memset(cache->refill, REFILL_FIRST, sizeof cache->refill);
+    vl_set(&cache->state, VL_CACHE_OWNED);
     return cache;
 }
 
@@ -148,21 +149,9 @@ static size_t magazine_bytes(unsigned class)
     return (size_t)vl_size_classes[class].size * vl_size_classes[class].capacity;
 }
 
-static void **empty_magazine(struct vl_cache *cache, unsigned class)
+static void **empty_magazine(const struct vl_cache *cache, unsigned class)
 {
-    void **top = vl_magazine_take(cache->node, vl_size_classes[class].capacity);
-    if (!vl_magazine_is_null(top))
-        cache->held_bytes += magazine_bytes(class);
-    return top;
-}
-
-/* Lets go of a magazine whose objects are elsewhere by now. */
-static void drop_magazine(struct vl_cache *cache, unsigned class, void **top)
-{
-    if (vl_magazine_is_null(top))
-        return;
-    cache->held_bytes -= magazine_bytes(class);
-    vl_magazine_give(cache->node, top);
+    return vl_magazine_take(cache->node, vl_size_classes[class].capacity);
 }
 
 /* The objects of a magazine go to the spans; returns it empty. */
@@ -181,20 +170,69 @@ static void dispatch(struct vl_cache *cache, unsigned class, void **top)
 {
     if (vl_magazine_is_null(top))
         return;
-    if (vl_magazine_is_full(top) && vl_depot_put(cache->node, class, top))
-        cache->held_bytes -= magazine_bytes(class);
-    else
-        drop_magazine(cache, class, empty_into_spans(class, top));
+    if (!vl_magazine_is_full(top) || !vl_depot_put(cache->node, class, top))
+        vl_magazine_give(cache->node, empty_into_spans(class, top));
+}
+
+static void dispatch_spare(struct vl_cache *cache, unsigned class)
+{
+    void **spare = cache->spare[class];
+    vl_own_set(&cache->spare[class], vl_null_magazine);
+    dispatch(cache, class, spare);
 }
 
 static void flush_class(struct vl_cache *cache, unsigned class)
 {
-    void **top = cache->top[class], **spare = cache->spare[class];
+    void **top = cache->top[class];
     vl_own_set(&cache->top[class], vl_null_magazine);
-    vl_own_set(&cache->spare[class], vl_null_magazine);
     dispatch(cache, class, top);
-    dispatch(cache, class, spare);
+    dispatch_spare(cache, class);
     cache->refill[class] = REFILL_FIRST;
+}
+
+static size_t bytes_of_class(const struct vl_cache *cache, unsigned class)
+{
+    return (size_t)vl_cache_count(cache, class) * vl_size_classes[class].size;
+}
+
+static size_t bytes_held(const struct vl_cache *cache)
+{
+    size_t bytes = 0;
+    for (unsigned class = 1; class < VL_CLASSES; class++)
+        bytes += bytes_of_class(cache, class);
+    return bytes;
+}
+
+/*
+ * Keeps the cache within VALLOC_THREAD_CACHE. Counting what it holds on every change would cost more
+ * than it saves, so what slow paths may bring in is counted as if it all stayed, and only when that
+ * reaches the limit is the cache weighed. If it is too heavy, the largest classes lose their spare
+ * magazines, then, from the largest again, everything, until half of the limit is left.
+ */
+static void weigh(struct vl_cache *cache)
+{
+    int64_t limit = (int64_t)vl_options.thread_cache_bytes;
+    int64_t held = (int64_t)bytes_held(cache);
+    if (held > limit) {
+        for (unsigned class = VL_CLASSES - 1; class > 0 && held > limit / 2; class--) {
+            held -= (int64_t)bytes_of_class(cache, class);
+            dispatch_spare(cache, class);
+            held += (int64_t)bytes_of_class(cache, class);
+        }
+        for (unsigned class = VL_CLASSES - 1; class > 0 && held > limit / 2; class--) {
+            held -= (int64_t)bytes_of_class(cache, class);
+            flush_class(cache, class);
+        }
+    }
+    cache->credit_bytes = limit - held;
+}
+
+/* Counts what a slow path may have brought in. */
+static void charge(struct vl_cache *cache, size_t bytes)
+{
+    cache->credit_bytes -= (int64_t)bytes;
+    if (vl_unlikely(cache->credit_bytes < 0))
+        weigh(cache);
 }
 
 void vl_cache_flush(struct vl_cache *cache)
@@ -285,11 +323,10 @@ static bool load(struct vl_cache *cache, unsigned class)
     void **full = vl_depot_get(cache->node, class);
     if (full != NULL) {
         vl_own_set(&cache->top[class], full);
-        cache->held_bytes += magazine_bytes(class);
         if (vl_magazine_is_null(spare))
             vl_own_set(&cache->spare[class], top);
         else
-            drop_magazine(cache, class, top);
+            vl_magazine_give(cache->node, top);
         return true;
     }
     if (vl_magazine_is_null(top))
@@ -315,8 +352,7 @@ void *vl_cache_refill(struct vl_cache *cache, unsigned class)
     if (vl_topology.count > 1)
         open_inbox(cache->node);
     vl_count(&cache->refills, 1);
-    if (cache->held_bytes > vl_options.thread_cache_bytes)
-        vl_cache_flush(cache);
+    charge(cache, magazine_bytes(class));
     if (!load(cache, class))
         return take_single(cache->node, class);
     void **top = cache->top[class];
@@ -339,12 +375,10 @@ static bool unload(struct vl_cache *cache, unsigned class)
         return true;
     }
     if (vl_magazine_is_full(spare)) {
-        if (vl_depot_put(cache->node, class, spare)) {
-            cache->held_bytes -= magazine_bytes(class);
+        if (vl_depot_put(cache->node, class, spare))
             spare = empty_magazine(cache, class);
-        } else {
+        else
             spare = empty_into_spans(class, spare);
-        }
     }
     vl_own_set(&cache->spare[class], top);
     vl_own_set(&cache->top[class], spare);
@@ -355,8 +389,7 @@ void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object)
 {
     tick(cache);
     vl_count(&cache->overflows, 1);
-    if (cache->held_bytes > vl_options.thread_cache_bytes)
-        vl_cache_flush(cache);
+    charge(cache, magazine_bytes(class));
     if (!unload(cache, class)) {
         vl_central_give(class, &object, 1, "free");
         return;

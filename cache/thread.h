@@ -43,7 +43,8 @@ struct vl_cache {
     /* In a slow path: what is under way may be torn. Read after a fork only. */
     _Atomic uint8_t inside;
     _Atomic uint32_t below; /* parked: id of the next */
-    size_t held_bytes;      /* capacity of the magazines held */
+    /* What may be taken in until the cache is weighed again. */
+    int64_t credit_bytes;
     void **outbox;          /* magazine of objects of other nodes, or the null magazine */
 
     /* Objects handed out and taken back by slow paths: with what is in the magazines now, enough to

@@ -19,11 +19,11 @@
     o(HUGEPAGE, hugepage_mode, WORD, VL_HUGEPAGE_AUTO, 0, 3, "auto|never|thp|always",             \
       "huge pages; thp: from VALLOC_HUGEPAGE_START on, auto: the same while they come quickly, "  \
       "always: from the first byte")                                                              \
-    o(HUGEPAGE_START, huge_start_bytes, SIZE, MB(16), 0, TB(64), "",                              \
+    o(HUGEPAGE_START, huge_start_bytes, SIZE, MB(32), 0, TB(64), "",                              \
       "heap size of a node from which its new regions ask for huge pages")                        \
     o(PURGE_DELAY, purge_delay_ms, TIME, SECONDS(10), 0, DAYS(365), "-1",                         \
       "how long free memory is kept before the system gets it back; 0: not at all, -1: for ever") \
-    o(THREAD_CACHE, thread_cache_bytes, SIZE, MB(2), 0, TB(1), "",                                \
+    o(THREAD_CACHE, thread_cache_bytes, SIZE, MB(1), 0, TB(1), "",                                \
       "bytes of free objects that a thread may keep for itself")                                  \
     o(LARGE_CACHE, large_cache_bytes, SIZE, VL_SIZE_AUTO, 0, TB(64), "auto",                      \
       "bytes of freed big blocks kept for reuse; auto: as recent demand suggests")                \

@@ -3,7 +3,7 @@
 #define HUGE_GRAINS ((uint32_t)(VL_REGION_SIZE >> VL_GRAIN_SHIFT))
 
 /* Freed memory kept without question; above it, a quarter of the most that was in use. */
-#define DIRTY_MIN ((uint64_t)32 << 20)
+#define DIRTY_MIN ((uint64_t)16 << 20)
 
 struct vl_slice_plan vl_big_heap_plan(size_t size)
 {
@@ -120,7 +120,8 @@ bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align)
     return vl_round_up(bytes, VL_GRAIN_SIZE) + spare <= size - fresh;
 }
 
-void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed)
+/* `kept`: memory that earlier blocks have left may be used. */
+static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, bool kept, bool *zeroed)
 {
     size_t size = vl_get(&heap->slice->size);
     if (bytes > size || align > size)
@@ -134,7 +135,7 @@ void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, boo
             vl_unlock(&heap->lock);
             return NULL;
         }
-        struct vl_extent *extent = take_dirty(heap, grains, align);
+        struct vl_extent *extent = kept ? take_dirty(heap, grains, align) : NULL;
         *zeroed = extent == NULL;
         if (extent == NULL)
             extent = take_clean(heap, grains, spare, align);
@@ -150,6 +151,11 @@ void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, boo
         if (!vl_slice_extend(heap->slice, (fresh + grains + spare) << VL_GRAIN_SHIFT))
             return NULL;
     }
+}
+
+void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed)
+{
+    return take(heap, bytes, align, true, zeroed);
 }
 
 /* A block whose pages were moved has a mapping of its own; a fresh one joins its neighbours'. */
@@ -244,15 +250,23 @@ bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
     return fits;
 }
 
-bool vl_big_heap_move(struct vl_big_heap *heap, void *from, size_t bytes, void *to)
+void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes)
 {
-    if (vl_os->move(from, bytes, to) != 0)
-        return false;
+    bool zeroed;
+    size_t moved = vl_min(vl_big_heap_bytes(heap, block), bytes);
+    void *to = take(heap, bytes, 1, false, &zeroed);
+    if (to == NULL)
+        return NULL;
+    if (vl_os->move(block, vl_round_up(moved, vl_os_page_size), to) != 0) {
+        vl_big_heap_give(heap, to);
+        return NULL;
+    }
     vl_lock(&heap->lock);
     extent_of(heap, to)->moved = true;
-    vl_add(&heap->moved_bytes, bytes);
+    vl_count(&heap->moved_bytes, moved);
     vl_unlock(&heap->lock);
-    return true;
+    vl_big_heap_give(heap, block);
+    return to;
 }
 
 /* The part of a free extent that is whole huge pages. */

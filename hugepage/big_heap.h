@@ -53,9 +53,9 @@ size_t vl_big_heap_bytes(struct vl_big_heap *heap, const void *block);
 /* Changes a block's size where it stands; false, with nothing done, if its neighbour is in the way. */
 bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes);
 
-/* Moves the pages of a block to another of at least its size, in whole small pages; false if the
- * kernel cannot. Both blocks stay the caller's. */
-bool vl_big_heap_move(struct vl_big_heap *heap, void *from, size_t bytes, void *to);
+/* A block of `bytes` that takes over the pages of `block`, which is given back; NULL, with nothing
+ * done, if the kernel cannot or there is no room. */
+void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes);
 
 /* Returns memory that has been free for `age_ms`; tells how many bytes. */
 size_t vl_big_heap_purge(struct vl_big_heap *heap, uint64_t age_ms);

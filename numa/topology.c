@@ -20,10 +20,11 @@ static void order_from(struct vl_topology *topology, unsigned from, vl_distance_
     uint8_t *order = topology->nearest[from];
     for (unsigned i = 0; i < topology->count; i++) {
         unsigned place = i;
-        int far = i == from ? 0 : distance(topology->ids[from], topology->ids[i]);
+        int far = i == from ? -1 : distance(topology->ids[from], topology->ids[i]);
         for (; place > 0; place--) {
             unsigned other = order[place - 1];
-            int other_far = other == from ? 0 : distance(topology->ids[from], topology->ids[other]);
+            int other_far =
+                other == from ? -1 : distance(topology->ids[from], topology->ids[other]);
             if (other_far <= far)
                 break;
             order[place] = (uint8_t)other;
