@@ -1,12 +1,14 @@
 #include "cache/fork.h"
 
 #include "cache/central.h"
+#include "cache/init.h"
 #include "cache/thread.h"
 
 #include <pthread.h>
 
 void vl_fork_child(void)
 {
+    vl_start_after_fork();
     vl_place_after_fork();
     vl_central_after_fork();
     vl_cache_after_fork();

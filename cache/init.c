@@ -16,6 +16,7 @@ enum { ASLEEP, STARTING, READY };
 static _Atomic int phase;
 static _Thread_local bool starting __attribute__((tls_model("initial-exec")));
 static bool options_loaded;
+static bool constructed; /* libnuma can be loaded from now on */
 
 /* Caches that can be made, and magazines for each; as many as fit into 1/32 of the address space
  * where ulimit -v bounds that. Only address space is spent on those never made. */
@@ -75,6 +76,8 @@ static bool start_slowly(void)
         start_everything();
         starting = false;
         vl_set_release(&phase, READY);
+        if (constructed)
+            vl_topology_refine(&vl_topology);
         return true;
     }
     while (vl_get_acquire(&phase) != READY)
@@ -92,6 +95,12 @@ bool vl_start(void)
     return vl_likely(vl_started()) || start_slowly();
 }
 
+void vl_start_after_fork(void)
+{
+    if (vl_get(&phase) == STARTING && !starting)
+        vl_set(&phase, ASLEEP);
+}
+
 static void on_exit_report(void)
 {
     vl_stats_at_exit();
@@ -100,10 +109,12 @@ static void on_exit_report(void)
 void vl_start_late(void)
 {
     static _Atomic bool done;
-    if (!vl_start() || atomic_exchange(&done, true))
+    if (atomic_exchange(&done, true))
         return;
     load_options();
-    vl_topology_refine(&vl_topology);
+    constructed = true;
+    if (vl_started())
+        vl_topology_refine(&vl_topology);
     vl_fork_start();
     vl_options_report(&vl_options, 2);
     if (vl_options.stats_mode != VL_STATS_OFF)

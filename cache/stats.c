@@ -4,6 +4,7 @@
 #include "cache/stats.h"
 
 #include "cache/central.h"
+#include "cache/init.h"
 #include "cache/thread.h"
 
 #include <string.h>
@@ -192,6 +193,8 @@ void vl_stats_print_json(int fd)
 
 void vl_stats_at_exit(void)
 {
+    if (!vl_start())
+        return;
     if (vl_options.stats_mode == VL_STATS_SUMMARY)
         vl_stats_print(2);
     else if (vl_options.stats_mode == VL_STATS_JSON)

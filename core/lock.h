@@ -56,8 +56,10 @@ static inline void vl_unlock(struct vl_lock *lock)
 /* Child of a fork only: frees the lock, and tells whether somebody held it. */
 static inline bool vl_lock_reset(struct vl_lock *lock)
 {
-    return atomic_exchange_explicit(&lock->word, VL_LOCK_FREE, memory_order_relaxed) !=
-           VL_LOCK_FREE;
+    if (vl_get(&lock->word) == VL_LOCK_FREE)
+        return false; /* and its page stays shared with the parent */
+    vl_set(&lock->word, VL_LOCK_FREE);
+    return true;
 }
 
 #endif
