@@ -16,19 +16,22 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *file_name(const char *path) {
+static const char *file_name(const char *path)
+{
     const char *slash = strrchr(path, '/');
 
     return slash != NULL ? slash + 1 : path;
 }
 
-static int is_library(struct dl_phdr_info *object, size_t size, void *library) {
+static int is_library(struct dl_phdr_info *object, size_t size, void *library)
+{
     (void)size;
     return strcmp(file_name(object->dlpi_name), library) == 0;
 }
 
 /* One write of a short line to a file opened for appending: lines of many processes stay whole. */
-static void testify(const char *log, const char *program) {
+static void testify(const char *log, const char *program)
+{
     char line[256];
     int length = snprintf(line, sizeof line, "%.250s\n", program);
     int fd = open(log, O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -40,7 +43,8 @@ static void testify(const char *log, const char *program) {
     close(fd);
 }
 
-__attribute__((constructor)) static void witness(int argc, char **argv) {
+__attribute__((constructor)) static void witness(int argc, char **argv)
+{
     int saved_errno = errno;
     char *library = getenv("WITNESS_LIBRARY");
     const char *log = getenv("WITNESS_LOG");

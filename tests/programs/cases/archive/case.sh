@@ -1,5 +1,6 @@
-# tar, xz with two threads, gzip, sort and openssl on 20 MB of text.
-# needs: tar:/bin/tar xz-utils:/usr/bin/xz gzip:/bin/gzip coreutils:/usr/bin/sort openssl:/usr/bin/openssl
+# tar, xz with two threads, gzip, sort and openssl on 12 MB of text.
+# needs: tar:/bin/tar xz-utils:/usr/bin/xz gzip:/bin/gzip coreutils:/usr/bin/sort
+# needs: openssl:/usr/bin/openssl
 # preloaded: gzip openssl sort tar xz
 # limit: 60
 
@@ -7,7 +8,7 @@ prepare() {
     mkdir tree
     awk 'BEGIN {
         seed = 1
-        for (i = 0; i < 400000; i++) {
+        for (i = 0; i < 250000; i++) {
             seed = (seed * 16807) % 2147483647
             printf "%d %x word%d some text that repeats\n", seed, seed % 65536, seed % 1000 \
                 >("tree/part" i % 50)

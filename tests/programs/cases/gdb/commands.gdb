@@ -18,7 +18,7 @@ end
 continue
 up
 print first_key != 0
-list grow
+list plant_subtree
 ptype struct node
 condition 1 total < 0
 continue

@@ -8,7 +8,8 @@ struct node {
     struct node *left, *right;
 };
 
-static void insert(struct node **place, int key) {
+static void insert(struct node **place, int key)
+{
     if (*place == NULL) {
         *place = calloc(1, sizeof **place);
         (*place)->key = key;
@@ -17,11 +18,13 @@ static void insert(struct node **place, int key) {
     insert(key < (*place)->key ? &(*place)->left : &(*place)->right, key);
 }
 
-static int sum(const struct node *tree) {
+static int sum(const struct node *tree)
+{
     return tree == NULL ? 0 : tree->key + sum(tree->left) + sum(tree->right);
 }
 
-static void release(struct node *tree) {
+static void release(struct node *tree)
+{
     if (tree == NULL)
         return;
     release(tree->left);
@@ -29,11 +32,13 @@ static void release(struct node *tree) {
     free(tree);
 }
 
-static void finished(const struct node *tree, int total) {
+static void finished(const struct node *tree, int total)
+{
     printf("root %d, sum %d\n", tree->key, total);
 }
 
-static void *grow(void *first_key) {
+static void *plant_subtree(void *first_key)
+{
     struct node *tree = NULL;
     int key = *(int *)first_key;
 
@@ -44,12 +49,13 @@ static void *grow(void *first_key) {
     return NULL;
 }
 
-int main(void) {
+int main(void)
+{
     int first_keys[] = {17, 4242};
 
     for (int i = 0; i < 2; i++) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, grow, &first_keys[i]) != 0)
+        if (pthread_create(&thread, NULL, plant_subtree, &first_keys[i]) != 0)
             return 1;
         pthread_join(thread, NULL);
     }

@@ -32,7 +32,7 @@ prepare() {
     git config --global pack.threads 2
     commits >history
     git init -q --bare valloc.git
-    if git -C "$SOURCE" rev-parse -q --verify HEAD >head; then
+    if git -C "$SOURCE" rev-parse -q --verify HEAD >/dev/null; then
         git -C valloc.git fetch -q "$SOURCE" HEAD:refs/heads/main
     else
         rm -rf valloc.git

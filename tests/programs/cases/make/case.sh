@@ -1,5 +1,9 @@
 # This project configures and builds itself in a folder of its own, two jobs at a time.
-# needs: make:/usr/bin/make gcc:/usr/bin/gcc g++:/usr/bin/g++ binutils:/usr/bin/ld autoconf:/usr/bin/autoconf automake:/usr/bin/automake libtool:/usr/bin/libtoolize pkgconf:/usr/bin/pkg-config libnuma-dev:/usr/include/numa.h libhugetlbfs-dev:/usr/include/hugetlbfs.h liburcu-dev:/usr/include/*/urcu check:/usr/include/check.h
+# needs: make:/usr/bin/make gcc:/usr/bin/gcc g++:/usr/bin/g++ binutils:/usr/bin/ld
+# needs: autoconf:/usr/bin/autoconf automake:/usr/bin/automake libtool:/usr/bin/libtoolize
+# needs: pkgconf:/usr/bin/pkg-config libnuma-dev:/usr/include/numa.h
+# needs: libhugetlbfs-dev:/usr/include/hugetlbfs.h liburcu-dev:/usr/include/*/urcu
+# needs: check:/usr/include/check.h
 # preloaded: as bash cc1 gcc ld make sed
 # limit: 120
 

@@ -15,7 +15,8 @@ enum { SIZE_MAX_LOG2 = 24, ROUNDS = 8, WINDOW_WORDS = 1 << 18, SMALL_MESSAGES = 
 
 static int rank;
 
-static void *allocate(size_t size) {
+static void *allocate(size_t size)
+{
     void *block = malloc(size);
 
     if (block == NULL)
@@ -23,14 +24,16 @@ static void *allocate(size_t size) {
     return block;
 }
 
-static void fill(unsigned char *bytes, size_t size, uint32_t seed) {
+static void fill(unsigned char *bytes, size_t size, uint32_t seed)
+{
     for (size_t i = 0; i < size; i++) {
         seed = seed * 1664525 + 1013904223;
         bytes[i] = (unsigned char)(seed >> 24);
     }
 }
 
-static uint64_t checksum(const unsigned char *bytes, size_t size) {
+static uint64_t checksum(const unsigned char *bytes, size_t size)
+{
     uint64_t sum = 14695981039346656037u;
 
     for (size_t i = 0; i < size; i++)
@@ -39,7 +42,8 @@ static uint64_t checksum(const unsigned char *bytes, size_t size) {
 }
 
 /* The sum over both ranks, printed by the first. */
-static void report(const char *part, uint64_t sum) {
+static void report(const char *part, uint64_t sum)
+{
     uint64_t total = 0;
 
     MPI_Reduce(&sum, &total, 1, MPI_UINT64_T, MPI_SUM, 0, MPI_COMM_WORLD);
@@ -47,7 +51,8 @@ static void report(const char *part, uint64_t sum) {
         printf("%s: %016llx\n", part, (unsigned long long)total);
 }
 
-static uint64_t swap_fresh(size_t size, uint32_t seed) {
+static uint64_t swap_fresh(size_t size, uint32_t seed)
+{
     unsigned char *sent = allocate(size);
     unsigned char *received = allocate(size);
     uint64_t sum;
@@ -61,7 +66,8 @@ static uint64_t swap_fresh(size_t size, uint32_t seed) {
     return sum;
 }
 
-static void all_sizes(void) {
+static void all_sizes(void)
+{
     uint64_t sum = 0;
 
     for (int log2 = 0; log2 <= SIZE_MAX_LOG2; log2++)
@@ -71,7 +77,8 @@ static void all_sizes(void) {
 }
 
 /* Many requests at once: the library's own free lists grow, and shrink at MPI_Finalize. */
-static void many_small(void) {
+static void many_small(void)
+{
     MPI_Request *requests = allocate(2 * SMALL_MESSAGES * sizeof *requests);
     uint32_t *sent = allocate(SMALL_MESSAGES * sizeof *sent);
     uint32_t *received = allocate(SMALL_MESSAGES * sizeof *received);
@@ -88,7 +95,8 @@ static void many_small(void) {
     free(received);
 }
 
-static void growing(void) {
+static void growing(void)
+{
     uint64_t *values = NULL;
     uint64_t sum = 0;
 
@@ -105,7 +113,8 @@ static void growing(void) {
     report("growing", sum);
 }
 
-static void window(void) {
+static void window(void)
+{
     uint32_t *own;
     uint32_t *values = allocate(WINDOW_WORDS * sizeof *values);
     MPI_Win shared;
@@ -124,7 +133,8 @@ static void window(void) {
     report("window", sum);
 }
 
-static void own_memory(void) {
+static void own_memory(void)
+{
     unsigned char *block;
     uint64_t sum = 0;
 
@@ -139,7 +149,8 @@ static void own_memory(void) {
     report("own memory", sum);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     int size;
 
     MPI_Init(&argc, &argv);

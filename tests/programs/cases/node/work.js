@@ -46,7 +46,8 @@ function buffers() {
 
 async function compressed() {
     const text = Buffer.from(JSON.stringify(records(3, 5000)));
-    const packed = await Promise.all([1, 3, 6, 9].map(level => promisify(zlib.gzip)(text, { level })));
+    const packed = await Promise.all(
+        [1, 3, 6, 9].map(level => promisify(zlib.gzip)(text, { level })));
     const back = await Promise.all(packed.map(data => promisify(zlib.gunzip)(data)));
     return back.every(data => data.equals(text)) ? packed.map(digest).join('\n') : 'broken';
 }

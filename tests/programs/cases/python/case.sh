@@ -16,22 +16,25 @@ suite() {
 # which memory matters and little time is slept away; for fork, the hardest way for a malloc,
 # more of them than for the others.
 multiprocessing_tests() {
-    printf ' test_multiprocessing_fork.%s' TestForkAwareThreadLock WithThreadsTestPool \
+    printf 'test_multiprocessing_fork.%s\n' TestForkAwareThreadLock WithThreadsTestPool \
         WithManagerTest{Queue,Pool,Containers} \
         WithProcessesTest{Process,Queue,Pool,PoolWorkerLifetime,SharedMemory,Heap,Array}
-    printf ' test_multiprocessing_forkserver.%s' TestSyncManagerTypes \
+    printf 'test_multiprocessing_forkserver.%s\n' TestSyncManagerTypes \
         WithProcessesTest{Heap,Connection,SharedCTypes}
-    printf ' test_multiprocessing_spawn.%s' WithProcessesTest{Heap,Connection,SharedCTypes}
+    printf 'test_multiprocessing_spawn.%s\n' WithProcessesTest{Heap,Connection,SharedCTypes}
 }
 
 # The tests sleep more than they work, so two halves run at once.
 program() {
-    local first
-    (suite one test_json test_re test_ctypes test_threading $(multiprocessing_tests)) &
+    local multiprocessing first status=0
+    mapfile -t multiprocessing < <(multiprocessing_tests)
+    (suite one test_json test_re test_ctypes test_threading "${multiprocessing[@]}") &
     first=$!
-    (suite two test_subprocess.{ProcessTestCase,POSIXProcessTestCase,ContextManagerTests})
-    wait "$first"
+    (suite two test_subprocess.{ProcessTestCase,POSIXProcessTestCase,ContextManagerTests}) ||
+        status=1
+    wait "$first" || status=1
     cat one.outcomes two.outcomes
     # Of the tests' own words only what a malloc says matters.
-    grep -ah '^valloc' */chatter || true
+    grep -ah '^valloc' one/chatter two/chatter || true
+    return "$status"
 }

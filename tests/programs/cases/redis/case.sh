@@ -24,7 +24,7 @@ stop_server() {
 # Commands that leave strings, hashes, lists, sets and sorted sets.
 fixed_data() {
     awk 'BEGIN {
-        for (i = 0; i < 60000; i++) {
+        for (i = 0; i < 40000; i++) {
             printf "SET string:%d %0*d\n", i % 20000, i * 31 % 700 + 1, i
             printf "APPEND text:%d part%d,\n", i % 100, i
             printf "HSET hash:%d field%d %d\n", i % 500, i % 300, i
@@ -44,9 +44,9 @@ answers() {
 program() {
     start_server
     # The benchmark prints figures of speed; what counts here is that it ends well.
-    redis-benchmark -s redis.sock -q --threads 2 -c 50 -n 20000 -r 10000 -d 200 \
+    redis-benchmark -s redis.sock -q --threads 2 -c 50 -n 10000 -r 10000 -d 200 \
         -t set,get,incr,lpush,rpush,lpop,sadd,hset,spop,zadd,lrange_100,mset >benchmark
-    redis-benchmark -s redis.sock -q -c 20 -n 50000 -P 16 -r 100000 -d 3000 -t set,get >>benchmark
+    redis-benchmark -s redis.sock -q -c 20 -n 30000 -P 16 -r 30000 -d 3000 -t set,get >>benchmark
     redis-cli -s redis.sock FLUSHALL
 
     fixed_data | redis-cli -s redis.sock --pipe
