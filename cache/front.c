@@ -5,6 +5,7 @@
 #include "cache/init.h"
 #include "cache/large.h"
 #include "cache/misuse.h"
+#include "cache/trim.h"
 
 #include <errno.h>
 #include <string.h>
@@ -66,7 +67,7 @@ static void *allocate(size_t size, size_t align, bool *zeroed)
     }
     void *block = take_any(size, align, zeroed);
     /* What is kept for later may be what is missing now. */
-    if (vl_unlikely(block == NULL) && vl_place_purge(0) != 0)
+    if (vl_unlikely(block == NULL) && vl_trim() != 0)
         block = take_any(size, align, zeroed);
     return block != NULL ? block : out_of_memory();
 }

@@ -24,6 +24,7 @@ enum {
     REFILL_FIRST = 8,     /* objects of a class's first refill; doubled by each further one */
     TICKS = 256,          /* slow paths between two looks at the clock */
     REHOME_AFTER = 3,     /* slow paths in a row on another node */
+    PARKED_WARM = 16,     /* parked caches of a node that keep what they hold */
 };
 
 static _Atomic uint32_t *link_of(uint32_t id)
@@ -82,7 +83,7 @@ static struct vl_cache *take_cache(void)
     if (cache == NULL)
         return NULL;
     memset(cache->refill, REFILL_FIRST, sizeof cache->refill);
-    vl_set(&cache->state, VL_CACHE_OWNED);
+    vl_set_release(&cache->state, VL_CACHE_OWNED); /* from now on statistics look at it */
     return cache;
 }
 
@@ -100,7 +101,10 @@ static void on_thread_exit(void *own)
 {
     struct vl_cache *cache = own;
     vl_cache_self = &gone_cache;
-    send_outbox(cache);
+    if (vl_idstack_count(vl_get(&vl_exchanges[cache->node].parked.word)) < PARKED_WARM)
+        send_outbox(cache);
+    else
+        vl_cache_flush(cache);
     park(cache);
 }
 
@@ -441,6 +445,8 @@ void vl_cache_after_fork(void)
 
 unsigned vl_cache_count(const struct vl_cache *cache, unsigned class)
 {
+    if (vl_get_acquire(&cache->state) == VL_CACHE_START)
+        return 0; /* just being made */
     unsigned capacity = vl_size_classes[class].capacity;
     return vl_magazine_count(vl_peek(&cache->top[class]), capacity) +
            vl_magazine_count(vl_peek(&cache->spare[class]), capacity);

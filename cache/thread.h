@@ -11,7 +11,8 @@
  * with them ends in the slow path, which gives the thread a cache of its own, or, for the last
  * frees of a thread that is gone, borrows one for the single call.
  *
- * A thread that exits parks its cache, magazines and all, for the next thread born on its node.
+ * A thread that exits parks its cache, magazines and all, for the next thread born on its node; where
+ * many are parked already, it empties it first.
  * Records are type-stable and numbered: whoever sums up statistics walks the pool, with no lock.
  */
 #ifndef VL_CACHE_THREAD_H
