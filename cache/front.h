@@ -42,6 +42,8 @@ static inline void vl_free(void *block)
     if (vl_unlikely(vl_magazine_is_full(top)))
         return vl_free_slow(block);
     top[-1] = block;
+    /* In this order also for a signal handler, and for the child of another thread's fork. */
+    atomic_signal_fence(memory_order_release);
     vl_own_set(&cache->top[class], top - 1);
 }
 

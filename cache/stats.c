@@ -110,7 +110,8 @@ static struct resident resident(void)
 {
     char rollup[2048];
     vl_os_read_file("/proc/self/smaps_rollup", rollup, sizeof rollup);
-    return (struct resident){vl_os_peak_bytes(), rollup_figure(rollup, "\nRss:"),
+    uint64_t now = rollup_figure(rollup, "\nRss:");
+    return (struct resident){vl_max(vl_os_peak_bytes(), now), now,
                              rollup_figure(rollup, "\nAnonHugePages:")};
 }
 

@@ -355,7 +355,6 @@ void *vl_cache_refill(struct vl_cache *cache, unsigned class)
     consider_home(cache);
     if (vl_topology.count > 1)
         open_inbox(cache->node);
-    vl_count(&cache->refills, 1);
     charge(cache, magazine_bytes(class));
     if (!load(cache, class))
         return take_single(cache->node, class);
@@ -392,7 +391,6 @@ static bool unload(struct vl_cache *cache, unsigned class)
 void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object)
 {
     tick(cache);
-    vl_count(&cache->overflows, 1);
     charge(cache, magazine_bytes(class));
     if (!unload(cache, class)) {
         vl_central_give(class, &object, 1, "free");
@@ -435,12 +433,15 @@ void vl_cache_send(struct vl_cache *cache, void *object)
 
 void vl_cache_after_fork(void)
 {
+#if defined(__x86_64__) || defined(__i386__)
+    /* Elsewhere a store to `top` may be seen before the one to its slot: those caches are lost. */
     for (uint32_t id = 1; id < vl_pool_end(&vl_cache_pool); id++) {
         struct vl_cache *cache = vl_pool_item(&vl_cache_pool, id);
         if (vl_get(&cache->state) == VL_CACHE_OWNED && cache != vl_cache_self &&
             !vl_get(&cache->inside))
             park(cache);
     }
+#endif
 }
 
 unsigned vl_cache_count(const struct vl_cache *cache, unsigned class)

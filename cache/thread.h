@@ -48,10 +48,6 @@ struct vl_cache {
     int64_t credit_bytes;
     void **outbox;          /* magazine of objects of other nodes, or the null magazine */
 
-    /* Objects handed out and taken back by slow paths: with what is in the magazines now, enough to
-     * tell how much is in use. */
-    _Atomic uint64_t refills, overflows;
-
     void **spare[VL_CLASSES];
     uint8_t refill[VL_CLASSES];                   /* objects to ask a central for next time */
     uint8_t class_of[VL_SIZE_TABLE_MAX + 1]; /* size -> class; all 0: every malloc is slow */

@@ -13,12 +13,11 @@
     o(HELP, help, BOOL, false, 0, 1, BOOL_WORDS,                                                  \
       "list these variables on standard error at start, with the values in force")                \
     o(VERBOSE, verbose, BOOL, false, 0, 1, BOOL_WORDS,                                            \
-      "say at start which settings are in force and what the system was found to offer")          \
+      "say at start which settings are in force")                                                 \
     o(STATS, stats_mode, WORD, VL_STATS_OFF, 0, 2, "0|1|json",                                    \
       "print statistics on standard error at exit; 1: one screen for people, json: for programs") \
     o(HUGEPAGE, hugepage_mode, WORD, VL_HUGEPAGE_AUTO, 0, 3, "auto|never|thp|always",             \
-      "huge pages; thp: from VALLOC_HUGEPAGE_START on, auto: the same while they come quickly, "  \
-      "always: from the first byte")                                                              \
+      "huge pages; auto and thp: from VALLOC_HUGEPAGE_START on, always: from the first byte")      \
     o(HUGEPAGE_START, huge_start_bytes, SIZE, MB(32), 0, TB(64), "",                              \
       "heap size of a node from which its new regions ask for huge pages")                        \
     o(PURGE_DELAY, purge_delay_ms, TIME, SECONDS(10), 0, DAYS(365), "-1",                         \
@@ -26,7 +25,7 @@
     o(THREAD_CACHE, thread_cache_bytes, SIZE, MB(1), 0, TB(1), "",                                \
       "bytes of free objects that a thread may keep for itself")                                  \
     o(LARGE_CACHE, large_cache_bytes, SIZE, VL_SIZE_AUTO, 0, TB(64), "auto",                      \
-      "bytes of freed big blocks kept for reuse; auto: as recent demand suggests")                \
+      "bytes of freed big blocks kept for reuse; auto: 16M, or a third of the peak")                \
     o(NUMA, numa_mode, WORD, VL_NUMA_AUTO, 0, 1, "auto|off",                                      \
       "heaps; auto: one for each NUMA node, memory near the thread that asks for it, off: one")   \
     o(VA_RESERVE, va_reserve_bytes, SIZE, VL_SIZE_AUTO, MB(64), TB(64), "auto",                   \

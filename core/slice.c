@@ -82,12 +82,12 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan)
     uintptr_t data = reserve(plan, &tables);
     if (data == 0)
         return NULL;
+    advise(plan, tables, data); /* may call a hook that calls us: no number is claimed yet */
     uint32_t number = vl_add(&slots_taken, 1);
     if (number >= VL_SLICES_MAX) {
         vl_os->unreserve(tables, data + plan->size - (uintptr_t)tables);
         return NULL;
     }
-    advise(plan, tables, data);
 
     struct vl_slice *slice = &vl_slices[number];
     slice->start = data;
@@ -150,4 +150,9 @@ void vl_slice_retire(struct vl_slice *slice)
     size_t size = atomic_exchange(&slice->size, 0);
     vl_set(&slice->writable, 0);
     vl_os->unreserve(tables, slice->start + size - (uintptr_t)tables);
+}
+
+void vl_slices_after_fork(void)
+{
+    vl_set(&slots_taken, vl_get(&vl_slice_count));
 }

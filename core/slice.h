@@ -71,6 +71,9 @@ bool vl_slice_extend(struct vl_slice *slice, size_t end);
 /* Gives up the address space of a slice in which nothing is in use, nor ever will be. */
 void vl_slice_retire(struct vl_slice *slice);
 
+/* Child of a fork: forgets a slice that another thread was about to publish. */
+void vl_slices_after_fork(void);
+
 static inline void *vl_slice_unit(const struct vl_slice *slice, size_t unit)
 {
     return slice->units + unit * slice->unit_bytes;

@@ -2,7 +2,7 @@
 
 #define HUGE_GRAINS ((uint32_t)(VL_REGION_SIZE >> VL_GRAIN_SHIFT))
 
-/* Freed memory kept without question; above it, a quarter of the most that was in use. */
+/* Freed memory kept without question; above it, a third of the most that was in use. */
 #define DIRTY_MIN ((uint64_t)16 << 20)
 
 struct vl_slice_plan vl_big_heap_plan(size_t size)
@@ -12,7 +12,7 @@ struct vl_slice_plan vl_big_heap_plan(size_t size)
         .size = size,
         .unit_shift = VL_GRAIN_SHIFT,
         .unit_bytes = sizeof(struct vl_extent),
-        .small_pages = vl_options.hugepage_mode == VL_HUGEPAGE_NEVER ? size : 0,
+        .small_pages = vl_options.hugepage_mode == VL_HUGEPAGE_NEVER ? SIZE_MAX : 0,
         .huge = vl_options.hugepage_mode != VL_HUGEPAGE_NEVER,
     };
 }
@@ -20,8 +20,8 @@ struct vl_slice_plan vl_big_heap_plan(size_t size)
 void vl_big_heap_start(struct vl_big_heap *heap, struct vl_slice *slice, bool reuse_exact)
 {
     heap->slice = slice;
-    heap->reuse_exact = reuse_exact;
     heap->extents.table = (struct vl_extent *)slice->units;
+    heap->extents.dirty_apart = reuse_exact;
 }
 
 static char *address(const struct vl_big_heap *heap, uint32_t grain)
@@ -73,7 +73,7 @@ static struct vl_extent *take_dirty(struct vl_big_heap *heap, uint32_t grains, s
 {
     struct vl_extents *extents = &heap->extents;
     struct vl_extent *found = vl_extent_find(extents, &extents->dirty, grains);
-    if (found == NULL || (heap->reuse_exact && found->grains != grains))
+    if (found == NULL || (heap->extents.dirty_apart && found->grains != grains))
         return NULL;
     uint32_t first = aligned_grain(heap, found, align);
     if (first + grains > vl_extent_first_grain(extents, found) + found->grains)
@@ -100,7 +100,7 @@ static size_t dirty_limit(const struct vl_big_heap *heap)
 {
     if (vl_options.large_cache_bytes != VL_SIZE_AUTO)
         return vl_options.large_cache_bytes;
-    return vl_max(DIRTY_MIN, vl_get(&heap->bytes_used_max) / 4);
+    return vl_max(DIRTY_MIN, vl_get(&heap->bytes_used_max) / 3);
 }
 
 static size_t block_align(size_t bytes, size_t align)
@@ -140,6 +140,7 @@ static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, bool kep
         if (extent == NULL)
             extent = take_clean(heap, grains, spare, align);
         size_t fresh = heap->extents.fresh;
+        heap->away += extent == NULL;
         if (extent != NULL) {
             extent->bytes = vl_round_up(bytes, vl_os_page_size);
             vl_count(&heap->blocks_used, 1);
@@ -148,7 +149,12 @@ static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, bool kep
         vl_unlock(&heap->lock);
         if (extent != NULL)
             return address(heap, vl_extent_first_grain(&heap->extents, extent));
-        if (!vl_slice_extend(heap->slice, (fresh + grains + spare) << VL_GRAIN_SHIFT))
+        bool extended =
+            vl_slice_extend(heap->slice, (fresh + grains + spare) << VL_GRAIN_SHIFT);
+        vl_lock(&heap->lock);
+        heap->away--;
+        vl_unlock(&heap->lock);
+        if (!extended)
             return NULL;
     }
 }
@@ -158,30 +164,110 @@ void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, boo
     return take(heap, bytes, align, true, zeroed);
 }
 
-/* A block whose pages were moved has a mapping of its own; a fresh one joins its neighbours'. */
-static void renew(const struct vl_big_heap *heap, uint32_t first, uint32_t grains)
+/* A range of grains. */
+struct range {
+    uint32_t first, end;
+};
+
+/*
+ * The whole huge pages that can go back with a dirty extent. One at its end may reach into a free
+ * neighbour: a block's last huge page backs the free slack behind the block. Grains behind all
+ * extents count as free; they become one.
+ */
+static struct range purge_range(struct vl_big_heap *heap, const struct vl_extent *extent)
+{
+    struct vl_extents *extents = &heap->extents;
+    struct range range = {vl_extent_first_grain(extents, extent),
+                          vl_extent_first_grain(extents, extent) + extent->grains};
+    uint32_t low = (uint32_t)vl_round_down(range.first, HUGE_GRAINS);
+    uint32_t high = (uint32_t)vl_round_up(range.end, HUGE_GRAINS);
+    if (extents->fresh >= range.end && extents->fresh < high && extents->lone_end == 0 &&
+        (size_t)high << VL_GRAIN_SHIFT <= vl_get_acquire(&heap->slice->writable))
+        vl_extent_unfold(extents, high - extents->fresh);
+    const struct vl_extent *before = vl_extent_before(extents, extent);
+    const struct vl_extent *after = vl_extent_after(extents, extent);
+    if (before != NULL && vl_extent_is_free(before) &&
+        vl_extent_first_grain(extents, before) <= low)
+        range.first = low;
+    if (after != NULL && vl_extent_is_free(after) && range.end + after->grains >= high)
+        range.end = high;
+    range.first = (uint32_t)vl_round_up(range.first, HUGE_GRAINS);
+    range.end = (uint32_t)vl_round_down(range.end, HUGE_GRAINS);
+    return range;
+}
+
+/* Takes what can go back of the oldest dirty extent that is `age_ms` old and has any. */
+static struct vl_extent *purge_candidate(struct vl_big_heap *heap, uint64_t age_ms)
+{
+    struct vl_extents *extents = &heap->extents;
+    uint64_t now = vl_os->clock_ms();
+    struct vl_extent *extent = vl_extent_at(extents, extents->oldest);
+    for (; extent != NULL; extent = vl_extent_at(extents, extent->newer)) {
+        if (now - extent->freed_ms < age_ms)
+            return NULL;
+        struct range range = purge_range(heap, extent);
+        if (range.first >= range.end)
+            continue;
+        struct vl_extent *before = vl_extent_before(extents, extent);
+        bool wider = range.first < vl_extent_first_grain(extents, extent);
+        return vl_extent_seize(extents, wider ? before : extent, range.first,
+                               range.end - range.first);
+    }
+    return NULL;
+}
+
+/* Gives memory back, oldest first, until at most `keep` bytes are kept. */
+static size_t purge(struct vl_big_heap *heap, uint64_t age_ms, uint64_t keep)
+{
+    size_t purged = 0;
+    while (vl_get(&heap->bytes_dirty) > keep) {
+        vl_lock(&heap->lock);
+        struct vl_extent *extent = purge_candidate(heap, age_ms);
+        if (extent != NULL)
+            extent->bytes = 0; /* no block: nobody can free it */
+        vl_unlock(&heap->lock);
+        if (extent == NULL)
+            return purged;
+        uint32_t first = vl_extent_first_grain(&heap->extents, extent);
+        size_t size = (size_t)extent->grains << VL_GRAIN_SHIFT;
+        bool done = vl_os->advise(address(heap, first), size, VL_ADVICE_DISCARD) == 0;
+        vl_lock(&heap->lock);
+        vl_extent_free(&heap->extents, extent, done ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY,
+                       vl_os->clock_ms());
+        vl_count(&heap->purged_bytes, done ? size : 0);
+        publish(heap);
+        vl_unlock(&heap->lock);
+        if (!done)
+            return purged;
+        purged += size;
+    }
+    return purged;
+}
+
+/* A block whose pages were moved has a mapping of its own; a fresh one joins its neighbours'. False if
+ * the old contents are still there. */
+static bool renew(const struct vl_big_heap *heap, uint32_t first, uint32_t grains)
 {
     size_t size = (size_t)grains << VL_GRAIN_SHIFT;
-    if (vl_os->renew(address(heap, first), size) != 0)
-        vl_os->advise(address(heap, first), size, VL_ADVICE_DISCARD);
+    bool empty = vl_os->renew(address(heap, first), size) == 0 ||
+                 vl_os->advise(address(heap, first), size, VL_ADVICE_DISCARD) == 0;
     if (vl_options.hugepage_mode != VL_HUGEPAGE_NEVER)
         vl_os->advise(address(heap, first), size, VL_ADVICE_HUGE);
+    return empty;
 }
 
 /* Gives back [first, first+grains), which is USED and on nobody's hands. */
 static void release(struct vl_big_heap *heap, uint32_t first, uint32_t grains, bool moved)
 {
-    if (moved)
-        renew(heap, first, grains);
+    bool clean = moved && renew(heap, first, grains);
     vl_lock(&heap->lock);
     vl_extent_free(&heap->extents, &heap->extents.table[first],
-                   moved ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY, vl_os->clock_ms());
+                   clean ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY, vl_os->clock_ms());
     publish(heap);
     vl_unlock(&heap->lock);
-    if (vl_get(&heap->bytes_dirty) > dirty_limit(heap))
-        vl_big_heap_purge(heap, 0);
-    else if (vl_options.purge_delay_ms >= 0)
-        vl_big_heap_purge(heap, (uint64_t)vl_options.purge_delay_ms);
+    purge(heap, 0, dirty_limit(heap));
+    if (vl_options.purge_delay_ms >= 0)
+        purge(heap, (uint64_t)vl_options.purge_delay_ms, 0);
 }
 
 bool vl_big_heap_give(struct vl_big_heap *heap, void *block)
@@ -269,64 +355,15 @@ void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes)
     return to;
 }
 
-/* The part of a free extent that is whole huge pages. */
-static uint32_t huge_part(const struct vl_big_heap *heap, const struct vl_extent *extent,
-                          uint32_t *first)
-{
-    uint32_t start = vl_extent_first_grain(&heap->extents, extent);
-    uint32_t end = start + extent->grains;
-    *first = (uint32_t)vl_round_up(start, HUGE_GRAINS);
-    uint32_t last = (uint32_t)vl_round_down(end, HUGE_GRAINS);
-    return last > *first ? last - *first : 0;
-}
-
-/* Takes the oldest dirty extent with whole huge pages in it that is `age_ms` old, those pages only. */
-static struct vl_extent *purge_candidate(struct vl_big_heap *heap, uint64_t age_ms)
-{
-    struct vl_extents *extents = &heap->extents;
-    uint64_t now = vl_os->clock_ms();
-    struct vl_extent *extent = vl_extent_at(extents, extents->oldest);
-    for (; extent != NULL; extent = vl_extent_at(extents, extent->newer)) {
-        uint32_t first, grains;
-        if (now - extent->freed_ms < age_ms)
-            return NULL;
-        grains = huge_part(heap, extent, &first);
-        if (grains != 0)
-            return vl_extent_carve(extents, extent, first, grains);
-    }
-    return NULL;
-}
-
 size_t vl_big_heap_purge(struct vl_big_heap *heap, uint64_t age_ms)
 {
-    size_t purged = 0;
-    for (;;) {
-        vl_lock(&heap->lock);
-        struct vl_extent *extent = purge_candidate(heap, age_ms);
-        if (extent != NULL)
-            extent->bytes = 0;
-        vl_unlock(&heap->lock);
-        if (extent == NULL)
-            return purged;
-        uint32_t first = vl_extent_first_grain(&heap->extents, extent);
-        size_t size = (size_t)extent->grains << VL_GRAIN_SHIFT;
-        bool done = vl_os->advise(address(heap, first), size, VL_ADVICE_DISCARD) == 0;
-        vl_lock(&heap->lock);
-        vl_extent_free(&heap->extents, extent, done ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY,
-                       vl_os->clock_ms());
-        vl_count(&heap->purged_bytes, done ? size : 0);
-        publish(heap);
-        vl_unlock(&heap->lock);
-        if (!done)
-            return purged;
-        purged += size;
-    }
+    return purge(heap, age_ms, 0);
 }
 
 bool vl_big_heap_close(struct vl_big_heap *heap)
 {
     vl_lock(&heap->lock);
-    bool idle = !heap->closed && heap->extents.grains_used == 0;
+    bool idle = !heap->closed && heap->away == 0 && heap->extents.grains_used == 0;
     if (idle) {
         heap->closed = true;
         heap->extents = (struct vl_extents){.table = heap->extents.table};
@@ -338,11 +375,13 @@ bool vl_big_heap_close(struct vl_big_heap *heap)
 
 void vl_big_heap_after_fork(struct vl_big_heap *heap)
 {
+    heap->away = 0;
     if (!vl_lock_reset(&heap->lock))
         return;
     /* The lists may be torn, the blocks in use are not: forget what was free, go on behind it. */
     heap->extents = (struct vl_extents){
         .table = heap->extents.table,
+        .dirty_apart = heap->extents.dirty_apart,
         .fresh = heap->extents.fresh,
         .lone_end = heap->extents.fresh,
         .grains_used = heap->extents.grains_used,

@@ -18,11 +18,11 @@
 
 struct vl_big_heap {
     struct vl_slice *slice;
-    bool reuse_exact; /* several nodes: reuse memory for the same size only */
 
     _Alignas(VL_CACHE_LINE) struct vl_lock lock; /* protects all below, and the extents */
     struct vl_extents extents;
-    bool closed; /* nothing is taken any more: the slice is retired */
+    uint32_t away; /* threads that extend the slice meanwhile, without the lock */
+    bool closed;   /* nothing is taken any more: the slice is retired */
 
     /* Written under the lock, read by anybody as statistics. */
     _Atomic uint64_t bytes_used;
@@ -33,7 +33,7 @@ struct vl_big_heap {
     _Atomic uint64_t moved_bytes;
 };
 
-/* `slice` is a BIG slice made with vl_big_heap_plan. */
+/* `slice` is a BIG slice made with vl_big_heap_plan. `reuse_exact`: there are several nodes. */
 void vl_big_heap_start(struct vl_big_heap *heap, struct vl_slice *slice, bool reuse_exact);
 struct vl_slice_plan vl_big_heap_plan(size_t size);
 

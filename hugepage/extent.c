@@ -8,18 +8,14 @@ static vl_grain_id id_of(const struct vl_extents *extents, const struct vl_exten
     return (vl_grain_id){vl_extent_first_grain(extents, extent) + 1};
 }
 
-static bool is_free(const struct vl_extent *extent)
-{
-    return extent->state == VL_EXTENT_DIRTY || extent->state == VL_EXTENT_CLEAN;
-}
-
-static struct vl_extent *after(const struct vl_extents *extents, const struct vl_extent *extent)
+struct vl_extent *vl_extent_after(const struct vl_extents *extents, const struct vl_extent *extent)
 {
     uint32_t next = vl_extent_first_grain(extents, extent) + extent->grains;
     return next >= extents->lone_end && next < extents->fresh ? &extents->table[next] : NULL;
 }
 
-static struct vl_extent *before(const struct vl_extents *extents, const struct vl_extent *extent)
+struct vl_extent *vl_extent_before(const struct vl_extents *extents,
+                                   const struct vl_extent *extent)
 {
     uint32_t first = vl_extent_first_grain(extents, extent);
     return first <= extents->lone_end ? NULL : vl_extent_at(extents, extents->table[first - 1].first);
@@ -28,8 +24,8 @@ static struct vl_extent *before(const struct vl_extents *extents, const struct v
 struct vl_extent *vl_extent_free_after(const struct vl_extents *extents,
                                        const struct vl_extent *extent)
 {
-    struct vl_extent *next = after(extents, extent);
-    return next != NULL && is_free(next) ? next : NULL;
+    struct vl_extent *next = vl_extent_after(extents, extent);
+    return next != NULL && vl_extent_is_free(next) ? next : NULL;
 }
 
 /* Writes down an extent's bounds at both its ends. */
@@ -44,15 +40,23 @@ static struct vl_extent_bins *bins_of(struct vl_extents *extents, const struct v
     return extent->state == VL_EXTENT_DIRTY ? &extents->dirty : &extents->clean;
 }
 
+/* By age: what is left of an extent of which a part was taken is as old as the whole was. */
 static void age_link(struct vl_extents *extents, struct vl_extent *extent)
 {
-    struct vl_extent *newest = vl_extent_at(extents, extents->newest);
+    struct vl_extent *newer = NULL, *older = vl_extent_at(extents, extents->newest);
+    while (older != NULL && older->freed_ms > extent->freed_ms) {
+        newer = older;
+        older = vl_extent_at(extents, older->older);
+    }
     vl_grain_id id = id_of(extents, extent);
-    extent->older = extents->newest;
-    extent->newer = (vl_grain_id){0};
-    extents->newest = id;
-    if (newest != NULL)
-        newest->newer = id;
+    extent->older = older != NULL ? id_of(extents, older) : (vl_grain_id){0};
+    extent->newer = newer != NULL ? id_of(extents, newer) : (vl_grain_id){0};
+    if (newer != NULL)
+        newer->older = id;
+    else
+        extents->newest = id;
+    if (older != NULL)
+        older->newer = id;
     else
         extents->oldest = id;
 }
@@ -171,17 +175,39 @@ struct vl_extent *vl_extent_carve(struct vl_extents *extents, struct vl_extent *
     return taken;
 }
 
+struct vl_extent *vl_extent_seize(struct vl_extents *extents, struct vl_extent *from,
+                                  uint32_t first, uint32_t grains)
+{
+    uint32_t end = first + grains, at = first;
+    while (at < end) {
+        uint32_t from_end = vl_extent_first_grain(extents, from) + from->grains;
+        uint32_t part_end = from_end < end ? from_end : end;
+        struct vl_extent *part = vl_extent_carve(extents, from, at, part_end - at);
+        if (at != first)
+            part->state = VL_EXTENT_NONE;
+        at = part_end;
+        from = &extents->table[at];
+    }
+    set_bounds(extents, &extents->table[first], grains);
+    return &extents->table[first];
+}
+
+static bool joins(const struct vl_extents *extents, uint8_t state, uint8_t neighbour)
+{
+    return state == neighbour && !(state == VL_EXTENT_DIRTY && extents->dirty_apart);
+}
+
 /* Files a free extent, after joining it with neighbours of the same state. */
 static struct vl_extent *coalesce(struct vl_extents *extents, struct vl_extent *extent)
 {
-    struct vl_extent *next = after(extents, extent);
-    if (next != NULL && next->state == extent->state) {
+    struct vl_extent *next = vl_extent_after(extents, extent);
+    if (next != NULL && joins(extents, extent->state, next->state)) {
         unfile(extents, next);
         set_bounds(extents, extent, extent->grains + next->grains);
         next->state = VL_EXTENT_NONE;
     }
-    struct vl_extent *prev = before(extents, extent);
-    if (prev != NULL && prev->state == extent->state) {
+    struct vl_extent *prev = vl_extent_before(extents, extent);
+    if (prev != NULL && joins(extents, extent->state, prev->state)) {
         unfile(extents, prev);
         prev->freed_ms = extent->freed_ms;
         set_bounds(extents, prev, prev->grains + extent->grains);
@@ -231,7 +257,7 @@ bool vl_extents_valid(const struct vl_extents *extents)
         if (extent->grains == 0 || extent->state == VL_EXTENT_NONE ||
             extents->table[grain + extent->grains - 1].first.plus_one != grain + 1)
             return false;
-        if (is_free(extent) && extent->state == previous)
+        if (vl_extent_is_free(extent) && joins(extents, extent->state, previous))
             return false; /* should have coalesced */
         previous = extent->state;
         used += extent->state == VL_EXTENT_USED ? extent->grains : 0;

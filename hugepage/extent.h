@@ -12,9 +12,9 @@
  *
  *   USED   a block               DIRTY  free, holds memory        CLEAN  free, reads as zero
  *
- * Only extents of one state coalesce: clean memory stays known as such, which is what lets calloc
+ * Only free extents of one state coalesce: clean memory stays known as such, which is what lets calloc
  * leave it untouched. Free extents lie in bins by size, eight per doubling. A DIRTY extent is
- * also on the age list, newest first.
+ * also on the age list, in the order of freed_ms; one that coalesces is as young as its youngest part.
  *
  * Pure bookkeeping: no lock, no system call; every function wants the big heap's lock.
  */
@@ -50,6 +50,7 @@ struct vl_extent_bins {
 
 struct vl_extents {
     struct vl_extent *table; /* one entry per grain */
+    bool dirty_apart;        /* DIRTY ones do not coalesce: each serves its own size again */
     uint32_t fresh;          /* grains from here on belong to no extent */
     uint32_t lone_end;       /* extents that begin before this never coalesce (after a fork) */
     struct vl_extent_bins dirty, clean;
@@ -60,6 +61,11 @@ struct vl_extents {
 static inline struct vl_extent *vl_extent_at(const struct vl_extents *extents, vl_grain_id id)
 {
     return id.plus_one == 0 ? NULL : &extents->table[id.plus_one - 1];
+}
+
+static inline bool vl_extent_is_free(const struct vl_extent *extent)
+{
+    return extent->state == VL_EXTENT_DIRTY || extent->state == VL_EXTENT_CLEAN;
 }
 
 static inline uint32_t vl_extent_first_grain(const struct vl_extents *extents,
@@ -86,6 +92,11 @@ struct vl_extent *vl_extent_find(struct vl_extents *extents, const struct vl_ext
 struct vl_extent *vl_extent_carve(struct vl_extents *extents, struct vl_extent *from,
                                   uint32_t first, uint32_t grains);
 
+/* Takes all of [first, first+grains), which begins in the free extent `from` and is free throughout,
+ * as one USED extent. */
+struct vl_extent *vl_extent_seize(struct vl_extents *extents, struct vl_extent *from,
+                                  uint32_t first, uint32_t grains);
+
 /* Turns the next `grains` fresh grains into a CLEAN extent, coalesced with one that ends there. */
 struct vl_extent *vl_extent_unfold(struct vl_extents *extents, uint32_t grains);
 
@@ -96,6 +107,11 @@ struct vl_extent *vl_extent_free(struct vl_extents *extents, struct vl_extent *e
 /* Cuts a USED extent after `grains`; the rest becomes a USED extent of its own, returned. */
 struct vl_extent *vl_extent_split(struct vl_extents *extents, struct vl_extent *extent,
                                   uint32_t grains);
+
+/* The extents right before and after `extent`, or NULL. */
+struct vl_extent *vl_extent_before(const struct vl_extents *extents,
+                                   const struct vl_extent *extent);
+struct vl_extent *vl_extent_after(const struct vl_extents *extents, const struct vl_extent *extent);
 
 /* The free extent right after `extent`, or NULL. */
 struct vl_extent *vl_extent_free_after(const struct vl_extents *extents,

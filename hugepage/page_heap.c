@@ -11,7 +11,7 @@ struct vl_slice_plan vl_page_heap_plan(unsigned node, size_t size)
         .unit_shift = VL_REGION_SHIFT,
         .unit_bytes = sizeof(struct vl_region),
         .small_pages = from_start                   ? 0
-                       : mode == VL_HUGEPAGE_NEVER ? size
+                       : mode == VL_HUGEPAGE_NEVER ? SIZE_MAX
                                                    : vl_round_up(vl_options.huge_start_bytes,
                                                                  VL_REGION_SIZE),
         .huge = mode != VL_HUGEPAGE_NEVER,
@@ -88,9 +88,15 @@ static bool take_locked(struct vl_page_heap *heap, unsigned pages, unsigned alig
 static bool extend(struct vl_page_heap *heap)
 {
     vl_lock(&heap->lock);
+    bool open = !heap->closed;
     size_t end = ((size_t)heap->fresh + 1) << VL_REGION_SHIFT;
+    heap->away += open;
     vl_unlock(&heap->lock);
-    return vl_slice_extend(heap->slice, end);
+    bool extended = open && vl_slice_extend(heap->slice, end);
+    vl_lock(&heap->lock);
+    heap->away -= open;
+    vl_unlock(&heap->lock);
+    return extended;
 }
 
 bool vl_page_heap_take(struct vl_page_heap *heap, unsigned pages, unsigned align,
@@ -151,7 +157,7 @@ size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms)
         if (region != NULL) {
             vl_region_unlink(heap->slice, &heap->empty, region);
             vl_count(&heap->regions_empty, -1u);
-            heap->purging++;
+            heap->away++;
         }
         vl_unlock(&heap->lock);
         if (region == NULL)
@@ -162,7 +168,7 @@ size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms)
         vl_lock(&heap->lock);
         for (unsigned word = 0; done && word < VL_REGION_WORDS; word++)
             region->dirty[word] = 0;
-        heap->purging--;
+        heap->away--;
         region->state = VL_REGION_CLEAN;
         vl_region_link(heap->slice, &heap->clean, region);
         vl_count(&heap->regions_clean, 1);
@@ -176,7 +182,7 @@ size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms)
 bool vl_page_heap_close(struct vl_page_heap *heap)
 {
     vl_lock(&heap->lock);
-    bool idle = !heap->closed && heap->purging == 0 && vl_get(&heap->pages_used) == 0;
+    bool idle = !heap->closed && heap->away == 0 && vl_get(&heap->pages_used) == 0;
     if (idle) {
         heap->closed = true;
         heap->empty = heap->clean = (struct vl_region_list){{0}, {0}};
@@ -207,12 +213,12 @@ static void sort_in(struct vl_page_heap *heap, struct vl_region *region)
 
 void vl_page_heap_after_fork(struct vl_page_heap *heap)
 {
+    heap->away = 0;
     if (!vl_lock_reset(&heap->lock))
         return;
     for (int i = 0; i < VL_POPULATIONS; i++)
         vl_region_set_clear(&heap->active[i]);
     heap->empty = heap->clean = (struct vl_region_list){{0}, {0}};
-    heap->purging = 0;
     vl_set(&heap->pages_used, 0);
     vl_set(&heap->regions_active, 0);
     vl_set(&heap->regions_empty, 0);

@@ -19,7 +19,7 @@ struct vl_page_heap {
     struct vl_region_list empty; /* with memory; latest first */
     struct vl_region_list clean; /* without */
     uint32_t fresh;              /* regions from here on have never been used */
-    uint32_t purging;            /* regions on no list while their memory is given back */
+    uint32_t away;               /* threads that purge or extend meanwhile, without the lock */
     bool closed;                 /* nothing is taken any more: the slice is retired */
 
     /* Written under the lock, read by anybody as statistics. */

@@ -1,3 +1,7 @@
 # man - manual pages.  There is no valloc.3: that name is the C library's.
 
-dist_man_MANS =
+dist_man_MANS = \
+	%D%/valloc.7 \
+	%D%/valloc_get_stat.3 \
+	%D%/valloc_print_stat.3 \
+	%D%/valloc_version.3

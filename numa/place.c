@@ -195,6 +195,7 @@ size_t vl_place_purge(uint64_t age_ms)
 
 void vl_place_after_fork(void)
 {
+    vl_slices_after_fork();
     uint32_t count = vl_get_acquire(&vl_slice_count);
     for (uint32_t i = 0; i < count; i++)
         if (vl_slices[i].kind == VL_SLICE_NODE)

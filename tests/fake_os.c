@@ -8,42 +8,44 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { RECORDS_MAX = 1 << 16, FIRST_CLOCK_MS = 1000, FIRST_NODES = 8 };
+enum { RECORDS_MAX = 1 << 16, FIRST_NODES = 8, FIRST_CLOCK_MS = 1000 };
 
-/* Which of the calls to come fail: [first, end) by number. */
+/* The calls that fail, by number: [first, end). */
 struct failures {
     unsigned first, end;
     int error;
 };
 
-static struct {
-    pthread_mutex_t mutex; /* protects all below */
+struct world {
     unsigned counts[FAKE_CALLS];
     unsigned totals[FAKE_CALLS]; /* as counts, but never forgotten: failures go by these */
     struct failures failures[FAKE_CALLS];
     unsigned records_made;
+    uint64_t reserved_bytes;
+
     uint64_t clock_ms;
     struct vl_node_mask allowed;
     int (*where)(unsigned *cpu, unsigned *node);
     bool policy_chosen;
     uint64_t memory_bytes;
     uint64_t address_limit;
-    uint64_t reserved_bytes;
-} world = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+};
 
-static struct fake_os_record record_space[RECORDS_MAX];
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* protects the world and its records */
+static struct world world;
+static struct fake_os_record records[RECORDS_MAX];
 
 static _Thread_local struct {
     bool known;
     unsigned cpu, node;
 } here;
 
-/* --- What happens --- */
+/* --- Calls --- */
 
 static int failure_of(enum fake_os_call call)
 {
-    unsigned number = ++world.totals[call];
     const struct failures *failures = &world.failures[call];
+    unsigned number = ++world.totals[call];
     world.counts[call]++;
     return number >= failures->first && number < failures->end ? failures->error : 0;
 }
@@ -56,65 +58,79 @@ static int count(enum fake_os_call call)
     return own != 0 ? own : any;
 }
 
-static void record(struct fake_os_record what)
+static int reserve(struct fake_os_record *what)
 {
-    if (world.records_made < RECORDS_MAX)
-        record_space[world.records_made] = what;
-    world.records_made++;
+    if (world.reserved_bytes + what->size > world.address_limit)
+        return -ENOMEM;
+    what->start = vl_os_linux.reserve(what->size);
+    if (what->start == NULL)
+        return -ENOMEM;
+    world.reserved_bytes += what->size;
+    return 0;
 }
 
-static int fake_where(unsigned *cpu, unsigned *node);
+static int unreserve(const struct fake_os_record *what)
+{
+    world.reserved_bytes -= what->size;
+    return vl_os_linux.unreserve(what->start, what->size);
+}
+
+/* What a call really does. Huge pages and nodes are made up, so there is nothing to do for them. */
+static int perform(struct fake_os_record *what)
+{
+    switch (what->call) {
+    case FAKE_RESERVE:
+        return reserve(what);
+    case FAKE_UNRESERVE:
+        return unreserve(what);
+    case FAKE_PROTECT:
+        return vl_os_linux.protect(what->start, what->size, what->access);
+    case FAKE_ADVISE_DISCARD:
+        return vl_os_linux.advise(what->start, what->size, VL_ADVICE_DISCARD);
+    case FAKE_RENEW:
+        return vl_os_linux.renew(what->start, what->size);
+    case FAKE_MOVE:
+        return vl_os_linux.move(what->start, what->size, what->to);
+    default:
+        return 0;
+    }
+}
+
+static void record(const struct fake_os_record *what)
+{
+    ck_assert_msg(world.records_made < RECORDS_MAX, "more calls than fake_os can remember");
+    records[world.records_made++] = *what;
+}
+
+/* A call about memory, from beginning to end: 0 or a negative errno value. */
+static int call(struct fake_os_record *what)
+{
+    pthread_mutex_lock(&mutex);
+    what->error = count(what->call);
+    if (what->error == 0)
+        what->error = -perform(what);
+    record(what);
+    pthread_mutex_unlock(&mutex);
+    return -what->error;
+}
 
 static void *fake_reserve(size_t size)
 {
-    pthread_mutex_lock(&world.mutex);
-    int error = count(FAKE_RESERVE);
-    if (error == 0 && size > world.address_limit - world.reserved_bytes)
-        error = ENOMEM;
-    void *start = error == 0 ? vl_os_linux.reserve(size) : NULL;
-    if (start != NULL)
-        world.reserved_bytes += size;
-    else if (error == 0)
-        error = ENOMEM;
-    record((struct fake_os_record){
-        .call = FAKE_RESERVE, .start = start, .size = size, .error = error});
-    pthread_mutex_unlock(&world.mutex);
-    return start;
-}
-
-/* Runs `act` unless the call is to fail, and records `what` in either case: 0 or -errno. */
-#define CALL(what, act)                                                                           \
-    ({                                                                                            \
-        pthread_mutex_lock(&world.mutex);                                                         \
-        struct fake_os_record made = what;                                                        \
-        made.error = count(made.call);                                                            \
-        if (made.error == 0)                                                                      \
-            made.error = -(act);                                                                  \
-        record(made);                                                                             \
-        pthread_mutex_unlock(&world.mutex);                                                       \
-        -made.error;                                                                              \
-    })
-
-static int unreserve(void *start, size_t size)
-{
-    world.reserved_bytes -= size;
-    return vl_os_linux.unreserve(start, size);
+    struct fake_os_record what = {.call = FAKE_RESERVE, .size = size};
+    return call(&what) == 0 ? what.start : NULL;
 }
 
 static int fake_unreserve(void *start, size_t size)
 {
-    return CALL(((struct fake_os_record){.call = FAKE_UNRESERVE, .start = start, .size = size}),
-                unreserve(start, size));
+    return call(&(struct fake_os_record){.call = FAKE_UNRESERVE, .start = start, .size = size});
 }
 
 static int fake_protect(void *start, size_t size, enum vl_access access)
 {
-    return CALL(((struct fake_os_record){
-                    .call = FAKE_PROTECT, .start = start, .size = size, .access = access}),
-                vl_os_linux.protect(start, size, access));
+    return call(&(struct fake_os_record){
+        .call = FAKE_PROTECT, .start = start, .size = size, .access = access});
 }
 
-/* Huge pages are made up: advice about them does nothing. */
 static int fake_advise(void *start, size_t size, enum vl_advice advice)
 {
     static const enum fake_os_call calls[] = {
@@ -123,57 +139,258 @@ static int fake_advise(void *start, size_t size, enum vl_advice advice)
         [VL_ADVICE_DISCARD] = FAKE_ADVISE_DISCARD,
         [VL_ADVICE_COLLAPSE] = FAKE_ADVISE_COLLAPSE,
     };
-    return CALL(((struct fake_os_record){.call = calls[advice], .start = start, .size = size}),
-                advice == VL_ADVICE_DISCARD ? vl_os_linux.advise(start, size, advice) : 0);
+    return call(&(struct fake_os_record){.call = calls[advice], .start = start, .size = size});
 }
 
 static int fake_renew(void *start, size_t size)
 {
-    return CALL(((struct fake_os_record){.call = FAKE_RENEW, .start = start, .size = size}),
-                vl_os_linux.renew(start, size));
+    return call(&(struct fake_os_record){.call = FAKE_RENEW, .start = start, .size = size});
 }
 
 static int fake_move(void *from, size_t size, void *to)
 {
-    return CALL(
-        ((struct fake_os_record){.call = FAKE_MOVE, .start = from, .size = size, .to = to}),
-        vl_os_linux.move(from, size, to));
+    return call(&(struct fake_os_record){.call = FAKE_MOVE, .start = from, .size = size, .to = to});
 }
 
 static int fake_bind(void *start, size_t size, unsigned node)
 {
-    return CALL(((struct fake_os_record){
-                    .call = FAKE_BIND, .start = start, .size = size, .node = node}),
-                0);
+    return call(
+        &(struct fake_os_record){.call = FAKE_BIND, .start = start, .size = size, .node = node});
 }
 
-static int answer_where(unsigned *cpu, unsigned *node)
+static unsigned lowest_node(void)
 {
-    if (world.where != NULL)
-        return world.where(cpu, node);
-    *cpu = here.known ? here.cpu : 0;
-    *node = here.node;
-    for (unsigned word = 0; !here.known; word++)
-        if (world.allowed.words[word] != 0) {
-            *node = word * 8 * (unsigned)sizeof world.allowed.words[0] +
-                    vl_lowest_bit(world.allowed.words[word]);
-            break;
-        }
-    return 0;
+    const unsigned word_bits = 8 * sizeof world.allowed.words[0];
+    unsigned word = 0;
+    while (world.allowed.words[word] == 0)
+        word++;
+    return word * word_bits + vl_lowest_bit(world.allowed.words[word]);
 }
 
 static int fake_where(unsigned *cpu, unsigned *node)
 {
-    return CALL(((struct fake_os_record){.call = FAKE_WHERE}), answer_where(cpu, node));
-}
-
-static int answer_allowed(struct vl_node_mask *mask)
-{
-    *mask = world.allowed;
+    pthread_mutex_lock(&mutex);
+    int error = count(FAKE_WHERE);
+    int (*where)(unsigned *, unsigned *) = world.where;
+    unsigned lowest = lowest_node();
+    pthread_mutex_unlock(&mutex);
+    if (error != 0)
+        return -error;
+    if (where != NULL)
+        return where(cpu, node);
+    *cpu = here.known ? here.cpu : 0;
+    *node = here.known ? here.node : lowest;
     return 0;
 }
 
 static int fake_allowed_nodes(struct vl_node_mask *mask)
 {
-    return CALL(((struct fake_os_record){.call = FAKE_ALLOWED_NODES}), answer_allowed(mask));
+    pthread_mutex_lock(&mutex);
+    int error = count(FAKE_ALLOWED_NODES);
+    if (error == 0)
+        *mask = world.allowed;
+    pthread_mutex_unlock(&mutex);
+    return -error;
+}
+
+/* Reads one fact of the world, or changes it, as seen by every thread. */
+#define WITH_WORLD(action)            \
+    do {                              \
+        pthread_mutex_lock(&mutex);   \
+        action;                       \
+        pthread_mutex_unlock(&mutex); \
+    } while (0)
+
+static int fake_policy_chosen(void)
+{
+    int chosen;
+    WITH_WORLD(chosen = world.policy_chosen);
+    return chosen;
+}
+
+static uint64_t fake_memory_bytes(void)
+{
+    uint64_t bytes;
+    WITH_WORLD(bytes = world.memory_bytes);
+    return bytes;
+}
+
+static uint64_t fake_address_limit(void)
+{
+    uint64_t bytes;
+    WITH_WORLD(bytes = world.address_limit);
+    return bytes;
+}
+
+static uint64_t fake_clock_ms(void)
+{
+    uint64_t now;
+    WITH_WORLD(now = world.clock_ms);
+    return now;
+}
+
+static void fake_wait(const void *word, uint32_t expected)
+{
+    WITH_WORLD(world.counts[FAKE_WAIT]++);
+    vl_os_linux.wait(word, expected);
+}
+
+static void fake_wake(const void *word)
+{
+    WITH_WORLD(world.counts[FAKE_WAKE]++);
+    vl_os_linux.wake(word);
+}
+
+static void fake_yield(void)
+{
+    WITH_WORLD(world.counts[FAKE_YIELD]++);
+    vl_os_linux.yield();
+}
+
+static const struct vl_os fake_os = {
+    .reserve = fake_reserve,
+    .unreserve = fake_unreserve,
+    .protect = fake_protect,
+    .advise = fake_advise,
+    .renew = fake_renew,
+    .move = fake_move,
+    .bind = fake_bind,
+    .where = fake_where,
+    .allowed_nodes = fake_allowed_nodes,
+    .policy_chosen = fake_policy_chosen,
+    .memory_bytes = fake_memory_bytes,
+    .address_limit = fake_address_limit,
+    .clock_ms = fake_clock_ms,
+    .wait = fake_wait,
+    .wake = fake_wake,
+    .yield = fake_yield,
+};
+
+/* --- What tests say --- */
+
+void fake_os_install(void)
+{
+    ck_assert_msg(vl_get(&vl_slice_count) == 0,
+                  "this process has slices already: each test needs its own (no CK_FORK=no)");
+    fake_os_reset();
+    vl_os_start();
+    vl_os = &fake_os;
+}
+
+void fake_os_reset(void)
+{
+    uint64_t reserved = world.reserved_bytes;
+    world = (struct world){
+        .reserved_bytes = reserved,
+        .clock_ms = FIRST_CLOCK_MS,
+        .memory_bytes = (uint64_t)64 << 30,
+        .address_limit = UINT64_MAX,
+    };
+    world.allowed.words[0] = (1ul << FIRST_NODES) - 1;
+    here.known = false;
+}
+
+static void plan(enum fake_os_call call, unsigned nth, unsigned calls, int error)
+{
+    unsigned first = world.totals[call] + nth;
+    unsigned end = calls == 0 ? UINT32_MAX : first + calls;
+    WITH_WORLD(world.failures[call] = ((struct failures){first, end, error}));
+}
+
+void fake_os_fail(enum fake_os_call call, unsigned nth, int error)
+{
+    plan(call, nth, 1, error);
+}
+
+void fake_os_fail_from(enum fake_os_call call, unsigned nth, int error)
+{
+    plan(call, nth, 0, error);
+}
+
+void fake_os_heal(void)
+{
+    WITH_WORLD(memset(world.failures, 0, sizeof world.failures));
+}
+
+void fake_os_set_clock(uint64_t ms)
+{
+    WITH_WORLD(world.clock_ms = ms);
+}
+
+void fake_os_sleep(uint64_t ms)
+{
+    WITH_WORLD(world.clock_ms += ms);
+}
+
+void fake_os_set_nodes(const unsigned *ids, unsigned id_count)
+{
+    const unsigned word_bits = 8 * sizeof world.allowed.words[0];
+    struct vl_node_mask mask = {{0}};
+    ck_assert_uint_gt(id_count, 0);
+    for (unsigned i = 0; i < id_count; i++)
+        mask.words[ids[i] / word_bits] |= 1ul << ids[i] % word_bits;
+    WITH_WORLD(world.allowed = mask);
+}
+
+void fake_os_set_where(unsigned cpu, unsigned node)
+{
+    here.known = true;
+    here.cpu = cpu;
+    here.node = node;
+}
+
+void fake_os_set_where_function(int (*where)(unsigned *cpu, unsigned *node))
+{
+    WITH_WORLD(world.where = where);
+}
+
+void fake_os_set_policy_chosen(bool chosen)
+{
+    WITH_WORLD(world.policy_chosen = chosen);
+}
+
+void fake_os_set_memory(uint64_t bytes)
+{
+    WITH_WORLD(world.memory_bytes = bytes);
+}
+
+void fake_os_set_address_limit(uint64_t bytes)
+{
+    WITH_WORLD(world.address_limit = bytes);
+}
+
+unsigned fake_os_count(enum fake_os_call call)
+{
+    unsigned calls;
+    WITH_WORLD(calls = world.counts[call]);
+    return calls;
+}
+
+uint64_t fake_os_reserved(void)
+{
+    uint64_t bytes;
+    WITH_WORLD(bytes = world.reserved_bytes);
+    return bytes;
+}
+
+unsigned fake_os_records(const struct fake_os_record **all)
+{
+    *all = records;
+    return world.records_made;
+}
+
+const struct fake_os_record *fake_os_last(enum fake_os_call call, const void *address)
+{
+    for (unsigned i = world.records_made; i-- > 0;) {
+        const struct fake_os_record *made = &records[i];
+        if (made->call == call && made->error == 0 &&
+            (uintptr_t)address - (uintptr_t)made->start < made->size)
+            return made;
+    }
+    return NULL;
+}
+
+void fake_os_forget(void)
+{
+    WITH_WORLD(memset(world.counts, 0, sizeof world.counts); world.records_made = 0);
 }

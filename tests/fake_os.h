@@ -35,9 +35,9 @@ enum fake_os_call {
     FAKE_RENEW,
     FAKE_MOVE,
     FAKE_BIND,
-    FAKE_WHERE,
+    FAKE_WHERE, /* from here on not recorded, as they are not about memory */
     FAKE_ALLOWED_NODES,
-    FAKE_WAIT, /* this and the rest cannot fail and are not recorded */
+    FAKE_WAIT, /* cannot fail, as the next two */
     FAKE_WAKE,
     FAKE_YIELD,
     FAKE_ANY, /* all of those that can fail, counted together */
@@ -97,7 +97,8 @@ uint64_t fake_os_reserved(void);
 /* Every recorded call, oldest first; how many. */
 unsigned fake_os_records(const struct fake_os_record **records);
 
-/* The latest successful call of this kind about memory that `address` lies in, or NULL. */
+/* The latest successful call of this kind about memory that `address` lies in (for a move: what it
+ * moved from), or NULL. */
 const struct fake_os_record *fake_os_last(enum fake_os_call call, const void *address);
 
 /* Counts and records begin anew; failures that were planned stay planned. */

@@ -2,16 +2,29 @@
 #
 #   unit programs   tests/FOLDER/test_NAME.c, one for each source file, run twice: against the
 #                   objects as shipped, and as test_NAME.verify against those that check every
-#                   invariant
+#                   invariant; tests/exhaustive/ has those that try everything in small
 #   api programs    tests/api/test_NAME.c, which know libc's names only; run with the library
 #                   preloaded
 #   C++ programs    the same in C++
 #   scripts         on the sources and on the finished library
 
 UNIT_TESTS = \
+	%D%/core/test_bits \
+	%D%/core/test_idstack \
+	%D%/core/test_lock \
 	%D%/core/test_options \
 	%D%/core/test_panic \
-	%D%/core/test_text
+	%D%/core/test_pool \
+	%D%/core/test_size_class \
+	%D%/core/test_slice \
+	%D%/core/test_text \
+	%D%/exhaustive/test_extent \
+	%D%/exhaustive/test_region \
+	%D%/hugepage/test_big_heap \
+	%D%/hugepage/test_extent \
+	%D%/hugepage/test_page_heap \
+	%D%/hugepage/test_region \
+	%D%/hugepage/test_region_set
 
 API_TESTS = \
 	%D%/api/test_alignment \
@@ -33,10 +46,14 @@ CXX_TESTS = \
 VERIFY_TESTS = $(UNIT_TESTS:=.verify)
 
 test_headers = \
-	%D%/api/support.h
+	%D%/api/support.h \
+	%D%/fake_os.h \
+	%D%/hugepage/extent_model.h \
+	%D%/hugepage/region_model.h
 
 harness_sources = \
 	%D%/api/support.c \
+	%D%/fake_os.c \
 	%D%/main.c
 
 EXTRA_DIST += \

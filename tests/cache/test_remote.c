@@ -1,0 +1,391 @@
+/*
+ * Blocks between nodes: where they come from, how they get home from other nodes' threads, what is
+ * bounded on the way, and how a thread that has moved finds a new home.
+ */
+#include "tests/world.h"
+
+enum { NODES = 8 };
+
+static void *nothing;
+
+static void set_up(void)
+{
+    begin_world(NODES);
+}
+
+static uint64_t objects_out(unsigned node, unsigned class)
+{
+    const struct vl_central *central = &vl_centrals[node][class];
+    return (uint64_t)central->spans * vl_size_classes[class].objects - central->objects_free;
+}
+
+static uint32_t regions_made(void)
+{
+    struct vl_stats stats = stats_now();
+    return (uint32_t)(stats.regions_active + stats.regions_empty + stats.regions_clean);
+}
+
+/* --- A batch of blocks that threads take and free --- */
+
+struct batch {
+    size_t size;
+    unsigned count;
+    void **blocks;
+};
+
+static void *take_batch(void *shared)
+{
+    const struct batch *batch = shared;
+    for (unsigned i = 0; i < batch->count; i++) {
+        batch->blocks[i] = vl_alloc(batch->size);
+        memset(batch->blocks[i], 1, batch->size < 16 ? batch->size : 16);
+    }
+    return NULL;
+}
+
+static void *free_batch(void *shared)
+{
+    const struct batch *batch = shared;
+    for (unsigned i = 0; i < batch->count; i++)
+        vl_free(batch->blocks[i]);
+    return NULL;
+}
+
+static void check_nodes(const struct batch *batch, unsigned node)
+{
+    for (unsigned i = 0; i < batch->count; i++)
+        require(vl_slice_of(batch->blocks[i])->node == node);
+}
+
+/* --- Where blocks come from --- */
+
+START_TEST(blocks_come_from_the_node_of_the_thread)
+{
+    static const size_t sizes[] = {1, 64, 1024, 1025, 30000, VL_SMALL_MAX, VL_SMALL_MAX + 1,
+                                   VL_BIG_MIN - 1};
+    void *blocks[20];
+    unsigned node = (unsigned)_i;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct batch batch = {sizes[i], 20, blocks};
+        run_on(node, take_batch, &batch);
+        check_nodes(&batch, node);
+    }
+    ck_assert_uint_eq(count_slices(VL_SLICE_NODE), 1);
+}
+END_TEST
+
+static void *take_aligned(void *unused)
+{
+    (void)unused;
+    for (size_t align = 32; align <= VL_REGION_SIZE; align *= 2) {
+        void *block = vl_alloc_aligned(align, 100);
+        ck_assert(is_aligned(block, align));
+        ck_assert_uint_eq(node_of(block), 5);
+    }
+    return NULL;
+}
+
+START_TEST(aligned_blocks_come_from_the_node_of_the_thread)
+{
+    run_on(5, take_aligned, nothing);
+}
+END_TEST
+
+/* --- How they get home --- */
+
+/* Twenty times to another node and back: the home node serves the same blocks again, and grows no
+ * more. */
+START_TEST(blocks_freed_elsewhere_are_used_again_at_home)
+{
+    enum { COUNT = 3000 };
+    static void *blocks[COUNT];
+    struct batch batch = {(size_t)_i, COUNT, blocks};
+    unsigned class = vl_class_of_size(batch.size);
+    uint32_t spans = 0, regions = 0;
+    for (unsigned round = 0; round < 20; round++) {
+        run_on(1, take_batch, &batch);
+        check_nodes(&batch, 1);
+        run_on(2 + round % 3, free_batch, &batch);
+        if (round == 2) {
+            spans = vl_centrals[1][class].spans;
+            regions = regions_made();
+        } else if (round > 2) {
+            ck_assert_uint_le(vl_centrals[1][class].spans, spans);
+            ck_assert_uint_eq(regions_made(), regions);
+        }
+    }
+    for (unsigned node = 2; node < NODES; node++)
+        ck_assert_uint_eq(vl_centrals[node][class].spans, 0);
+}
+END_TEST
+
+START_TEST(exit_sends_what_is_in_the_outbox)
+{
+    void *blocks[30];
+    struct batch batch = {64, 30, blocks};
+    unsigned class = vl_class_of_size(64);
+    run_on(1, take_batch, &batch);
+    uint64_t out = objects_out(1, class);
+    run_on(2, free_batch, &batch);
+    ck_assert_uint_eq(objects_out(1, class), out - 30);
+}
+END_TEST
+
+/* Nobody will ever fetch what is sent to node 1: all but an inbox's worth goes all the way. */
+START_TEST(inbox_nobody_opens_stays_small)
+{
+    enum { COUNT = 100000, INBOX_OBJECTS_MAX = 4096 };
+    static void *blocks[COUNT];
+    struct batch batch = {64, COUNT, blocks};
+    unsigned class = vl_class_of_size(64);
+    run_on(1, take_batch, &batch);
+    ck_assert_uint_ge(objects_out(1, class), COUNT);
+    run_on(2, free_batch, &batch);
+    ck_assert_uint_le(objects_out(1, class), INBOX_OBJECTS_MAX);
+    uint32_t regions = regions_made();
+    run_on(1, take_batch, &batch);
+    ck_assert_uint_eq(regions_made(), regions);
+}
+END_TEST
+
+/* A batch of blocks of all nodes and several classes, freed by one thread: each gets home. */
+START_TEST(outbox_of_many_nodes_and_classes)
+{
+    enum { EACH = 500 };
+    static void *blocks[NODES][2][EACH];
+    static const size_t sizes[2] = {48, 3000};
+    static void *mixed[NODES * 2 * EACH];
+    unsigned at = 0;
+    for (unsigned node = 0; node < NODES; node++)
+        for (int i = 0; i < 2; i++)
+            run_on(node, take_batch, &(struct batch){sizes[i], EACH, blocks[node][i]});
+    for (unsigned i = 0; i < EACH; i++)
+        for (unsigned node = 0; node < NODES; node++)
+            for (int kind = 0; kind < 2; kind++)
+                mixed[at++] = blocks[node][kind][i];
+    run_on(3, free_batch, &(struct batch){0, at, mixed});
+    vl_trim();
+    struct vl_stats stats = stats_now();
+    ck_assert_uint_eq(stats.small_blocks, 0);
+    ck_assert_uint_eq(stats.cached_blocks, 0);
+    ck_assert_uint_eq(stats.regions_active, 0);
+}
+END_TEST
+
+/* --- Free-only threads --- */
+
+enum { FLOW = 1000 };
+static pthread_barrier_t turn;
+static void *flow[FLOW];
+static size_t flow_rounds;
+
+static struct {
+    uint32_t regions, magazines, caches;
+} early, late;
+
+static void *only_free(void *unused)
+{
+    (void)unused;
+    for (size_t round = 0; round < flow_rounds; round++) {
+        pthread_barrier_wait(&turn);
+        for (unsigned i = 0; i < FLOW; i++)
+            vl_free(flow[i]);
+        pthread_barrier_wait(&turn);
+    }
+    return NULL;
+}
+
+static void note_growth(size_t round)
+{
+    if (round == flow_rounds / 10) {
+        early.regions = regions_made();
+        early.magazines = vl_pool_end(&vl_magazine_pool);
+        early.caches = vl_pool_end(&vl_cache_pool);
+    }
+    late.regions = regions_made();
+    late.magazines = vl_pool_end(&vl_magazine_pool);
+    late.caches = vl_pool_end(&vl_cache_pool);
+}
+
+static void *only_allocate(void *unused)
+{
+    (void)unused;
+    for (size_t round = 0; round < flow_rounds; round++) {
+        for (unsigned i = 0; i < FLOW; i++)
+            flow[i] = vl_alloc(64);
+        pthread_barrier_wait(&turn);
+        pthread_barrier_wait(&turn);
+        note_growth(round);
+    }
+    return NULL;
+}
+
+static void *flow_side(void *number)
+{
+    return number == NULL ? only_allocate(NULL) : only_free(NULL);
+}
+
+/* One thread allocates, on node 0, another frees, on the same node or on another: after the first
+ * tenth nothing grows any more, neither the heap nor what the blocks travel in. */
+START_TEST(free_only_thread_does_not_grow)
+{
+    unsigned nodes = (unsigned)_i;
+    flow_rounds = scaled(1000);
+    begin_bare_world(NODES);
+    pthread_barrier_init(&turn, NULL, 2);
+    run_together(2, nodes, flow_side);
+    ck_assert_uint_eq(late.regions, early.regions);
+    ck_assert_uint_eq(late.caches, early.caches);
+    ck_assert_msg(late.magazines <= early.magazines + 64,
+                  "%u magazines after a tenth of the way, %u at its end", early.magazines,
+                  late.magazines);
+}
+END_TEST
+
+/* --- Moving --- */
+
+static size_t next_size;
+
+/* A block of a class not used before: one slow path. */
+static unsigned node_of_slow_path(void)
+{
+    next_size += 16;
+    return node_of(vl_alloc(next_size));
+}
+
+static void *move_for_good(void *unused)
+{
+    (void)unused;
+    ck_assert_uint_eq(node_of_slow_path(), 0);
+    void *before = vl_alloc(16);
+    move_to(3);
+    unsigned slow_paths = 0;
+    while (node_of_slow_path() != 3)
+        ck_assert_uint_lt(++slow_paths, 10);
+    ck_assert_uint_eq(slow_paths, 2); /* the third goes there */
+    ck_assert_uint_eq(vl_cache_self->node, 3);
+    for (int i = 0; i < 200; i++)
+        require(node_of(vl_alloc(16)) == 3); /* nothing of before is left in the magazines */
+    vl_free(before);
+    return NULL;
+}
+
+START_TEST(thread_that_has_moved_follows)
+{
+    run_on(0, move_for_good, nothing);
+    ck_assert_uint_eq(vl_idstack_count(vl_exchanges[3].parked.word), 1);
+    ck_assert_uint_eq(vl_idstack_count(vl_exchanges[0].parked.word), 0);
+}
+END_TEST
+
+static void *move_to_and_fro(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 15; i++) {
+        move_to(0);
+        ck_assert_uint_eq(node_of_slow_path(), 0);
+        move_to(3);
+        ck_assert_uint_eq(node_of_slow_path(), 0);
+        ck_assert_uint_eq(node_of_slow_path(), 0);
+    }
+    return NULL;
+}
+
+START_TEST(thread_that_comes_back_stays)
+{
+    run_on(0, move_to_and_fro, nothing);
+    ck_assert_uint_eq(count_slices(VL_SLICE_NODE), 1);
+}
+END_TEST
+
+/* Only its objects of before go home from the new place; contents stay what they are. */
+static void *move_and_free(void *unused)
+{
+    enum { COUNT = 500 };
+    static void *blocks[COUNT];
+    (void)unused;
+    for (unsigned i = 0; i < COUNT; i++) {
+        if (i == COUNT / 2)
+            move_to(6);
+        blocks[i] = vl_alloc(16 + i * 4);
+        pattern_fill(blocks[i], 16 + i * 4, i);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        ck_assert_uint_eq(pattern_damage(blocks[i], 16 + i * 4, i), 16 + i * 4);
+        vl_free(blocks[i]);
+    }
+    return NULL;
+}
+
+START_TEST(moving_loses_nothing)
+{
+    run_on(0, move_and_free, nothing);
+    vl_trim();
+    struct vl_stats stats = stats_now();
+    ck_assert_uint_eq(vl_stats_used(&stats), 0);
+    ck_assert_uint_eq(stats.regions_active, 0);
+}
+END_TEST
+
+/* A home that cannot be made: its threads live on another's memory, and give it back there. */
+static void *live_in_exile(void *unused)
+{
+    void *blocks[200];
+    (void)unused;
+    for (unsigned i = 0; i < 200; i++) {
+        blocks[i] = vl_alloc(100);
+        require(vl_slice_of(blocks[i])->node == 0);
+        pattern_fill(blocks[i], 100, i);
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        require(pattern_damage(blocks[i], 100, i) == 100);
+        vl_free(blocks[i]);
+    }
+    return NULL;
+}
+
+START_TEST(thread_without_a_home_works)
+{
+    ck_assert_ptr_nonnull(vl_place_home(0));
+    vl_free(vl_alloc(1));
+    fake_os_fail_from(FAKE_RESERVE, 1, ENOMEM);
+    for (int i = 0; i < 5; i++)
+        run_on(4, live_in_exile, nothing);
+    vl_trim();
+    struct vl_stats stats = stats_now();
+    ck_assert_uint_eq(vl_stats_used(&stats), 0);
+}
+END_TEST
+
+Suite *vl_suite(void)
+{
+    Suite *suite = suite_create("cache/remote");
+
+    TCase *origin = tcase_create("origin");
+    tcase_add_checked_fixture(origin, set_up, NULL);
+    tcase_add_loop_test(origin, blocks_come_from_the_node_of_the_thread, 0, NODES);
+    tcase_add_test(origin, aligned_blocks_come_from_the_node_of_the_thread);
+    suite_add_tcase(suite, origin);
+
+    TCase *home = timed_case("home", 20);
+    tcase_add_checked_fixture(home, set_up, NULL);
+    tcase_add_loop_test(home, blocks_freed_elsewhere_are_used_again_at_home, 63, 65);
+    tcase_add_loop_test(home, blocks_freed_elsewhere_are_used_again_at_home, 2000, 2001);
+    tcase_add_test(home, exit_sends_what_is_in_the_outbox);
+    tcase_add_test(home, inbox_nobody_opens_stays_small);
+    tcase_add_test(home, outbox_of_many_nodes_and_classes);
+    suite_add_tcase(suite, home);
+
+    TCase *flow_case = timed_case("flow", 30);
+    tcase_add_loop_test(flow_case, free_only_thread_does_not_grow, 1, 3);
+    suite_add_tcase(suite, flow_case);
+
+    TCase *move = tcase_create("move");
+    tcase_add_checked_fixture(move, set_up, NULL);
+    tcase_add_test(move, thread_that_has_moved_follows);
+    tcase_add_test(move, thread_that_comes_back_stays);
+    tcase_add_test(move, moving_loses_nothing);
+    tcase_add_test(move, thread_without_a_home_works);
+    suite_add_tcase(suite, move);
+    return suite;
+}

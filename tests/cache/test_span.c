@@ -1,0 +1,262 @@
+/*
+ * cache/span: all short histories of small spans, random ones of large spans, the verdict on every
+ * offset of every class, and the class map.
+ */
+#include "tests/world.h"
+
+enum { OBJECTS_MAX = 1024 };
+
+static struct vl_span *make_span(unsigned class)
+{
+    struct vl_run run;
+    ck_assert(vl_start());
+    ck_assert(vl_place_run(0, vl_size_classes[class].span_pages, 1, VL_DENSE, &run));
+    return vl_span_make(&run, class);
+}
+
+static char *object_at(const struct vl_span *span, unsigned index)
+{
+    return span->start + (size_t)index * vl_size_classes[span->class].size;
+}
+
+static unsigned index_of(const struct vl_span *span, const void *object)
+{
+    return (unsigned)((size_t)((const char *)object - span->start) /
+                      vl_size_classes[span->class].size);
+}
+
+static void give_all(struct vl_span *span)
+{
+    for (unsigned i = 0; i < vl_span_objects(span); i++)
+        vl_span_give(span, object_at(span, i));
+    ck_assert_uint_eq(span->free, vl_span_objects(span));
+}
+
+/* --- A model: one byte per object --- */
+
+static bool is_free[OBJECTS_MAX];
+
+static void model_begin(const struct vl_span *span)
+{
+    memset(is_free, 1, vl_span_objects(span));
+    ck_assert_uint_eq(span->free, vl_span_objects(span));
+}
+
+/* The lowest free ones, ascending, as many as there are. */
+static void take_and_compare(struct vl_span *span, unsigned count)
+{
+    void *objects[OBJECTS_MAX];
+    unsigned taken = vl_span_take(span, objects, count), expected = 0;
+    for (unsigned i = 0; i < vl_span_objects(span) && expected < count; i++)
+        if (is_free[i]) {
+            require(expected < taken && objects[expected] == object_at(span, i));
+            is_free[i] = false;
+            expected++;
+        }
+    require(taken == expected);
+}
+
+static void give_and_compare(struct vl_span *span, unsigned index)
+{
+    enum vl_span_verdict verdict = vl_span_give(span, object_at(span, index));
+    require(verdict == (is_free[index] ? VL_SPAN_DOUBLE_FREE : VL_SPAN_OK));
+    is_free[index] = true;
+}
+
+static void compare_count(const struct vl_span *span)
+{
+    unsigned free = 0;
+    for (unsigned i = 0; i < vl_span_objects(span); i++)
+        free += is_free[i];
+    require(free == span->free);
+}
+
+/* --- All histories --- */
+
+struct moment {
+    unsigned char span[sizeof(struct vl_span) + sizeof(uint64_t)];
+    bool is_free[64];
+};
+
+static void save(struct moment *moment, const struct vl_span *span)
+{
+    memcpy(moment->span, span, sizeof moment->span);
+    memcpy(moment->is_free, is_free, sizeof moment->is_free);
+}
+
+static void restore(const struct moment *moment, struct vl_span *span)
+{
+    memcpy(span, moment->span, sizeof moment->span);
+    memcpy(is_free, moment->is_free, sizeof moment->is_free);
+}
+
+static unsigned long histories;
+
+static void try_everything(struct vl_span *span, int depth)
+{
+    struct moment before;
+    unsigned objects = vl_span_objects(span);
+    histories++;
+    if (depth == 0)
+        return;
+    save(&before, span);
+    for (unsigned count = 1; count <= objects + 1; count++) {
+        take_and_compare(span, count);
+        compare_count(span);
+        try_everything(span, depth - 1);
+        restore(&before, span);
+    }
+    for (unsigned index = 0; index < objects; index++) {
+        give_and_compare(span, index);
+        compare_count(span);
+        try_everything(span, depth - 1);
+        restore(&before, span);
+    }
+}
+
+static const struct {
+    size_t size;
+    int depth;
+} small_spans[] = {{262144, 9}, {24576, 7}, {16384, 6}, {14336, 5}, {7168, 5}};
+
+START_TEST(all_histories_of_small_spans)
+{
+    struct vl_span *span = make_span(vl_class_of_size(small_spans[_i].size));
+    model_begin(span);
+    try_everything(span, small_spans[_i].depth);
+    ck_assert_uint_gt(histories, 1000);
+}
+END_TEST
+
+/* --- Random histories of every class --- */
+
+START_TEST(random_histories)
+{
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct vl_span *span = make_span((unsigned)_i);
+    unsigned objects = vl_span_objects(span);
+    model_begin(span);
+    for (size_t step = 0; step < scaled(1000); step++) {
+        /* In turns mostly full and mostly empty, so that every word runs out and fills again. */
+        bool filling = step / 100 % 2 == 0;
+        if (random_next(&state) % 4 == (filling ? 0 : 1))
+            take_and_compare(span, 1 + (unsigned)(random_next(&state) % (filling ? 2 : 80)));
+        else
+            give_and_compare(span, (unsigned)(random_next(&state) % objects));
+        compare_count(span);
+    }
+    take_and_compare(span, objects);
+    ck_assert_uint_eq(span->free, 0);
+    take_and_compare(span, 1);
+    give_all(span);
+}
+END_TEST
+
+/* --- Verdicts --- */
+
+/* Every offset of the span, twice over; `start` of an object is told from all the rest. */
+START_TEST(verdict_on_every_offset)
+{
+    struct vl_span *span = make_span((unsigned)_i);
+    size_t size = vl_size_classes[_i].size, end = (size_t)span->pages << VL_PAGE_SHIFT;
+    void *objects[OBJECTS_MAX], *again;
+    unsigned count = vl_span_take(span, objects, OBJECTS_MAX);
+    ck_assert_uint_eq(count, vl_span_objects(span));
+    for (size_t offset = 0; offset < end; offset++) {
+        const char *pointer = span->start + offset;
+        if (offset % size != 0 || offset / size >= count) {
+            require(vl_span_give(span, pointer) == VL_SPAN_INTERIOR);
+            continue;
+        }
+        require(vl_span_give(span, pointer) == VL_SPAN_OK);
+        require(vl_span_give(span, pointer) == VL_SPAN_DOUBLE_FREE);
+        require(span->free == 1);
+        require(vl_span_take(span, &again, 1) == 1 && again == pointer);
+    }
+    ck_assert_uint_eq(span->free, 0);
+}
+END_TEST
+
+/* --- The class map --- */
+
+static unsigned mapped(const struct vl_slice *slice, const char *pointer)
+{
+    return vl_get(&slice->class_map[((uintptr_t)pointer - slice->start) >> VL_PAGE_SHIFT]);
+}
+
+START_TEST(class_map_is_set_and_wiped)
+{
+    unsigned neighbour_class = _i == 1 ? 2 : 1;
+    struct vl_span *before = make_span(neighbour_class);
+    struct vl_span *span = make_span((unsigned)_i);
+    struct vl_span *after = make_span(neighbour_class);
+    const struct vl_slice *slice = vl_slice_of(span->start);
+    char *start = span->start, *end = start + span->pages * VL_PAGE_SIZE;
+    ck_assert_uint_eq(span->pages, vl_size_classes[_i].span_pages);
+    for (char *page = start; page < end; page += VL_PAGE_SIZE) {
+        require(mapped(slice, page) == (unsigned)_i);
+        require(mapped(slice, page + VL_PAGE_SIZE - 1) == (unsigned)_i);
+        require(vl_span_of(slice, page) == span);
+        require(vl_span_of(slice, page + VL_PAGE_SIZE - 1) == span);
+    }
+    vl_span_unmake(span);
+    for (char *page = start; page < end; page += VL_PAGE_SIZE)
+        require(mapped(slice, page) == VL_CLASS_NONE);
+    ck_assert_uint_eq(mapped(slice, before->start), neighbour_class);
+    ck_assert_uint_eq(mapped(slice, after->start), neighbour_class);
+    ck_assert_ptr_eq(vl_span_of(slice, before->start), before);
+    ck_assert_ptr_eq(vl_span_of(slice, after->start), after);
+}
+END_TEST
+
+/* Pages come back with the next run, whatever its class. */
+START_TEST(pages_of_an_unmade_span_are_used_again)
+{
+    struct vl_span *first = make_span(vl_class_of_size(16));
+    char *start = first->start;
+    make_span(vl_class_of_size(32)); /* the region stays in use */
+    vl_span_unmake(first);
+    struct vl_span *second = make_span(vl_class_of_size(64));
+    ck_assert_ptr_eq(second->start, start);
+    model_begin(second);
+    take_and_compare(second, OBJECTS_MAX);
+}
+END_TEST
+
+/* The record and its bitmap lie beside the pages: objects are never touched. */
+START_TEST(objects_stay_untouched)
+{
+    struct vl_span *span = make_span((unsigned)_i);
+    size_t bytes = (size_t)span->pages << VL_PAGE_SHIFT;
+    void *objects[OBJECTS_MAX];
+    pattern_fill(span->start, bytes, 7);
+    unsigned count = vl_span_take(span, objects, OBJECTS_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        require(index_of(span, objects[i]) == i);
+        require(vl_span_give(span, objects[i]) == VL_SPAN_OK);
+    }
+    ck_assert_uint_eq(pattern_damage(span->start, bytes, 7), bytes);
+}
+END_TEST
+
+Suite *vl_suite(void)
+{
+    Suite *suite = suite_create("cache/span");
+
+    TCase *history = timed_case("history", 20);
+    tcase_add_loop_test(history, all_histories_of_small_spans, 0,
+                        sizeof small_spans / sizeof small_spans[0]);
+    tcase_add_loop_test(history, random_histories, 1, VL_CLASSES);
+    suite_add_tcase(suite, history);
+
+    TCase *verdict = tcase_create("verdict");
+    tcase_add_loop_test(verdict, verdict_on_every_offset, 1, VL_CLASSES);
+    suite_add_tcase(suite, verdict);
+
+    TCase *map = tcase_create("map");
+    tcase_add_loop_test(map, class_map_is_set_and_wiped, 1, VL_CLASSES);
+    tcase_add_test(map, pages_of_an_unmade_span_are_used_again);
+    tcase_add_loop_test(map, objects_stay_untouched, 1, VL_CLASSES);
+    suite_add_tcase(suite, map);
+    return suite;
+}

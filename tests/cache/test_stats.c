@@ -1,0 +1,237 @@
+/*
+ * cache/stats: in a quiet process every figure of what is in use is exact, wherever freed blocks lie,
+ * and zero once all is freed.
+ */
+#include "tests/world.h"
+
+static void *nothing;
+
+static void set_up(void)
+{
+    begin_world(2);
+}
+
+static void check_used(uint64_t small_bytes, uint64_t small_blocks, uint64_t run_bytes,
+                       uint64_t big_bytes, uint64_t big_blocks)
+{
+    struct vl_stats stats = stats_now();
+    ck_assert_uint_eq(stats.small_bytes, small_bytes);
+    ck_assert_uint_eq(stats.small_blocks, small_blocks);
+    ck_assert_uint_eq(stats.run_bytes, run_bytes);
+    ck_assert_uint_eq(stats.big_bytes, big_bytes);
+    ck_assert_uint_eq(stats.big_blocks, big_blocks);
+    ck_assert_uint_eq(vl_stats_used(&stats), small_bytes + run_bytes + big_bytes);
+}
+
+START_TEST(nothing_at_first)
+{
+    struct vl_stats stats = stats_now(), zero = {.nodes = 2};
+    ck_assert_mem_eq(&stats, &zero, sizeof zero);
+}
+END_TEST
+
+/* After every single call, over every class. */
+START_TEST(small_blocks_are_counted_to_the_last)
+{
+    enum { EACH = 3 };
+    static void *blocks[VL_CLASSES][EACH];
+    uint64_t bytes = 0, count = 0;
+    for (unsigned class = 1; class < VL_CLASSES; class++)
+        for (unsigned i = 0; i < EACH; i++) {
+            blocks[class][i] = vl_alloc(vl_size_classes[class].size);
+            bytes += vl_size_classes[class].size;
+            check_used(bytes, ++count, 0, 0, 0);
+        }
+    for (unsigned class = 1; class < VL_CLASSES; class++)
+        for (unsigned i = 0; i < EACH; i++) {
+            vl_free(blocks[class][i]);
+            bytes -= vl_size_classes[class].size;
+            check_used(bytes, --count, 0, 0, 0);
+        }
+    ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
+START_TEST(sizes_are_those_of_the_class)
+{
+    void *block = vl_alloc(129);
+    check_used(vl_usable_size(block), 1, 0, 0, 0);
+    vl_free(block);
+    check_used(0, 0, 0, 0, 0);
+}
+END_TEST
+
+START_TEST(runs_are_counted_in_pages)
+{
+    void *one = vl_alloc(VL_SMALL_MAX + 1), *two = vl_alloc(VL_BIG_MIN - 1);
+    ck_assert_uint_eq(vl_usable_size(one), VL_SMALL_MAX + VL_PAGE_SIZE);
+    check_used(0, 0, vl_usable_size(one) + vl_usable_size(two), 0, 0);
+    vl_free(one);
+    check_used(0, 0, VL_BIG_MIN, 0, 0);
+    vl_free(two);
+    check_used(0, 0, 0, 0, 0);
+}
+END_TEST
+
+START_TEST(big_blocks_are_counted_in_grains)
+{
+    void *one = vl_alloc(VL_BIG_MIN), *two = vl_alloc((size_t)5 << 20);
+    check_used(0, 0, 0, VL_BIG_MIN + ((uint64_t)5 << 20), 2);
+    two = vl_resize(two, (size_t)9 << 20);
+    check_used(0, 0, 0, VL_BIG_MIN + ((uint64_t)9 << 20), 2);
+    two = vl_resize(two, (size_t)4 << 20);
+    check_used(0, 0, 0, VL_BIG_MIN + ((uint64_t)4 << 20), 2);
+    vl_free(one);
+    check_used(0, 0, 0, (uint64_t)4 << 20, 1);
+    vl_free(two);
+    check_used(0, 0, 0, 0, 0);
+}
+END_TEST
+
+/* In use, in a cache, in a depot or in a span: each object is counted once. */
+START_TEST(every_object_is_somewhere)
+{
+    enum { COUNT = 5000 };
+    static void *blocks[COUNT];
+    unsigned class = vl_class_of_size(64);
+    const struct vl_central *central = &vl_centrals[0][class];
+    for (unsigned i = 0; i < 2 * COUNT; i++) {
+        if (i < COUNT)
+            blocks[i] = vl_alloc(64);
+        else
+            vl_free(blocks[i - COUNT]);
+        if (i % 97 != 0)
+            continue;
+        struct vl_stats stats = stats_now();
+        require(stats.small_blocks == (i < COUNT ? i + 1 : 2 * COUNT - i - 1));
+        require(stats.small_blocks + stats.cached_blocks + stats.span_free_bytes / 64 ==
+                (uint64_t)central->spans * vl_size_classes[class].objects);
+        require(stats.cached_bytes == stats.cached_blocks * 64);
+    }
+}
+END_TEST
+
+static void *leave_blocks(void *blocks_shared)
+{
+    void **blocks = blocks_shared;
+    for (unsigned i = 0; i < 100; i++)
+        blocks[i] = vl_alloc(64);
+    vl_free(blocks[99]);
+    return NULL;
+}
+
+/* Caches of threads that are gone count as caches still. */
+START_TEST(threads_that_are_gone_are_counted)
+{
+    void *blocks[100];
+    run_on(0, leave_blocks, blocks);
+    check_used(99 * 64, 99, 0, 0, 0);
+    ck_assert_uint_eq(stats_now().caches, 1);
+    ck_assert_uint_gt(stats_now().cached_blocks, 0);
+}
+END_TEST
+
+/* Blocks on their way home to another node are free: in a thread's outbox as well as in a node's
+ * inbox. */
+START_TEST(blocks_on_their_way_home_are_free)
+{
+    enum { COUNT = 1000 };
+    static void *blocks[COUNT];
+    vl_free(vl_alloc(64));
+    for (unsigned i = 0; i < COUNT; i += 100)
+        run_on(1, leave_blocks, blocks + i);
+    for (unsigned i = 0; i < COUNT; i++)
+        if (i % 100 != 99)
+            vl_free(blocks[i]);
+    check_used(0, 0, 0, 0, 0);
+}
+END_TEST
+
+static void *allocate_much(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < 300; i++)
+        vl_free(vl_alloc(1 + i * 5000));
+    return NULL;
+}
+
+START_TEST(figures_of_the_heap)
+{
+    run_on(0, allocate_much, nothing);
+    run_on(1, allocate_much, nothing);
+    struct vl_stats stats = stats_now();
+    ck_assert_uint_eq(vl_stats_used(&stats), 0);
+    ck_assert_uint_eq(stats.nodes, 2);
+    ck_assert_uint_eq(stats.caches, 2);
+    uint64_t writable = 0;
+    for (uint32_t i = 0; i < vl_slice_count; i++)
+        writable += vl_get(&vl_slices[i].writable);
+    ck_assert_uint_eq(stats.heap_bytes, writable);
+    ck_assert_uint_gt(stats.regions_active, 0);
+    ck_assert_uint_gt(stats.big_kept_bytes, 0);
+}
+END_TEST
+
+/* --- What is printed --- */
+
+static const char *printed(void (*print)(int fd))
+{
+    static char text[4096];
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    print(ends[1]);
+    close(ends[1]);
+    ssize_t length = read(ends[0], text, sizeof text - 1);
+    ck_assert_int_gt(length, 0);
+    close(ends[0]);
+    text[length] = '\0';
+    return text;
+}
+
+START_TEST(summary_names_what_is_in_use)
+{
+    vl_alloc(64);
+    vl_alloc((size_t)3 << 20);
+    const char *text = printed(vl_stats_print);
+    ck_assert_ptr_nonnull(strstr(text, "small 64 B in 1 block,"));
+    ck_assert_ptr_nonnull(strstr(text, "big 3.0 MB in 1 block\n"));
+    ck_assert_ptr_nonnull(strstr(text, "2 nodes, 1 thread cache\n"));
+    ck_assert_int_eq(text[strlen(text) - 1], '\n');
+}
+END_TEST
+
+START_TEST(json_names_what_is_in_use)
+{
+    vl_alloc(64);
+    vl_alloc((size_t)3 << 20);
+    const char *text = printed(vl_stats_print_json);
+    ck_assert_ptr_nonnull(strstr(text, "\"small_bytes\": 64, \"small_blocks\": 1,"));
+    ck_assert_ptr_nonnull(strstr(text, "\"big_bytes\": 3145728, \"big_blocks\": 1,"));
+    ck_assert_ptr_nonnull(strstr(text, "\"nodes\": 2}\n"));
+}
+END_TEST
+
+Suite *vl_suite(void)
+{
+    Suite *suite = suite_create("cache/stats");
+
+    TCase *used = tcase_create("used");
+    tcase_add_checked_fixture(used, set_up, NULL);
+    tcase_add_test(used, nothing_at_first);
+    tcase_add_test(used, small_blocks_are_counted_to_the_last);
+    tcase_add_test(used, sizes_are_those_of_the_class);
+    tcase_add_test(used, runs_are_counted_in_pages);
+    tcase_add_test(used, big_blocks_are_counted_in_grains);
+    tcase_add_test(used, every_object_is_somewhere);
+    tcase_add_test(used, threads_that_are_gone_are_counted);
+    tcase_add_test(used, blocks_on_their_way_home_are_free);
+    tcase_add_test(used, figures_of_the_heap);
+    suite_add_tcase(suite, used);
+
+    TCase *print = tcase_create("print");
+    tcase_add_checked_fixture(print, set_up, NULL);
+    tcase_add_test(print, summary_names_what_is_in_use);
+    tcase_add_test(print, json_names_what_is_in_use);
+    suite_add_tcase(suite, print);
+    return suite;
+}

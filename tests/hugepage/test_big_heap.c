@@ -1,0 +1,794 @@
+/* hugepage/big_heap over the false system: blocks that are written to, resized and moved, memory
+ * kept and given back by a clock set by hand, calls that fail, a fork that tears the lists. */
+#include "tests/api/support.h"
+
+#include "hugepage/big_heap.h"
+#include "tests/fake_os.h"
+
+enum { BLOCKS = 60, DELAY_MS = 10 * 1000 };
+
+#define SLICE_SIZE   (256 * MB)
+#define SLICE_GRAINS (SLICE_SIZE >> VL_GRAIN_SHIFT)
+
+static struct vl_big_heap heap;
+
+/* A block this test holds; each grain of it says whose it is. */
+struct block {
+    char *start;
+    size_t bytes;
+    uint64_t mark;
+};
+
+static struct block held[BLOCKS];
+static unsigned held_count;
+
+static void start_heap_on(struct vl_slice *slice)
+{
+    vl_big_heap_start(&heap, slice, false);
+}
+
+static void start_world(void)
+{
+    fake_os_install();
+    vl_options.purge_delay_ms = DELAY_MS;
+    struct vl_slice_plan plan = vl_big_heap_plan(SLICE_SIZE);
+    plan.prepare = start_heap_on;
+    ck_assert_ptr_nonnull(vl_slice_create(&plan));
+    fake_os_forget();
+}
+
+static void start_world_of_many_nodes(void)
+{
+    start_world();
+    heap.extents.dirty_apart = true;
+}
+
+/* --- Blocks --- */
+
+static size_t whole_grains(size_t bytes)
+{
+    return vl_round_up(bytes, VL_GRAIN_SIZE);
+}
+
+static char *take_aligned(size_t bytes, size_t align, bool *zeroed)
+{
+    char *block = vl_big_heap_take(&heap, bytes, align, zeroed);
+    if (block == NULL)
+        return NULL;
+    ck_assert(vl_slice_holds(heap.slice, block));
+    ck_assert(vl_slice_holds(heap.slice, block + bytes - 1));
+    ck_assert(is_aligned(block, vl_max(align, bytes >= 2 * MB ? 2 * MB : VL_GRAIN_SIZE)));
+    ck_assert_uint_eq(vl_big_heap_bytes(&heap, block), vl_round_up(bytes, vl_os_page_size));
+    ck_assert(!*zeroed || is_zero(block, bytes));
+    return block;
+}
+
+static char *take(size_t bytes)
+{
+    bool zeroed;
+    char *block = take_aligned(bytes, 1, &zeroed);
+    ck_assert_ptr_nonnull(block);
+    return block;
+}
+
+/* One whose memory has been written to. */
+static char *take_dirty(size_t bytes)
+{
+    return memset(take(bytes), 1, bytes);
+}
+
+static bool take_zeroed(size_t bytes, char **block)
+{
+    bool zeroed;
+    *block = take_aligned(bytes, 1, &zeroed);
+    ck_assert_ptr_nonnull(*block);
+    return zeroed;
+}
+
+static void give(void *block)
+{
+    ck_assert(vl_big_heap_give(&heap, block));
+}
+
+/* --- Held blocks --- */
+
+static void mark(struct block *block, size_t from)
+{
+    for (size_t at = vl_round_up(from, VL_GRAIN_SIZE); at < block->bytes; at += VL_GRAIN_SIZE)
+        *(uint64_t *)(block->start + at) = block->mark + at;
+    block->start[block->bytes - 1] = (char)block->mark;
+}
+
+static void check_marks(const struct block *block, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += VL_GRAIN_SIZE)
+        if (*(uint64_t *)(block->start + at) != block->mark + at)
+            ck_abort_msg("a block of %zu bytes was written to at %zu", block->bytes, at);
+}
+
+static void check_block(const struct block *block)
+{
+    ck_assert_uint_eq(vl_big_heap_bytes(&heap, block->start),
+                      vl_round_up(block->bytes, vl_os_page_size));
+    ck_assert_int_eq(block->start[block->bytes - 1], (char)block->mark);
+    check_marks(block, block->bytes - 8);
+}
+
+static void check_counts(void)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < held_count; i++)
+        bytes += whole_grains(held[i].bytes);
+    ck_assert_uint_eq(vl_get(&heap.bytes_used), bytes);
+    ck_assert_uint_eq(vl_get(&heap.blocks_used), held_count);
+    ck_assert_uint_ge(vl_get(&heap.bytes_used_max), bytes);
+    ck_assert(vl_extents_valid(&heap.extents));
+}
+
+/* True if there was room; odd sizes, so that no mark meets the last byte. */
+static bool hold(size_t bytes, size_t align)
+{
+    bool zeroed;
+    struct block *block = &held[held_count];
+    block->bytes = bytes | 9;
+    if (held_count == BLOCKS || (block->start = take_aligned(bytes | 9, align, &zeroed)) == NULL)
+        return false;
+    block->mark = (uintptr_t)block->start + bytes;
+    mark(block, 0);
+    held_count++;
+    return true;
+}
+
+static void drop(unsigned number)
+{
+    struct block block = held[number];
+    check_block(&block);
+    held[number] = held[--held_count];
+    give(block.start);
+}
+
+static void drop_all(void)
+{
+    while (held_count > 0)
+        drop(held_count - 1);
+}
+
+/* A block has a new size or place: what was in it still is. */
+static void resized(struct block *block, size_t bytes)
+{
+    size_t kept = vl_min(block->bytes, bytes);
+    check_marks(block, kept - 8);
+    block->bytes = bytes;
+    mark(block, kept);
+    check_block(block);
+}
+
+static void resize_in_place(unsigned number, size_t bytes)
+{
+    if (vl_big_heap_resize(&heap, held[number].start, bytes | 9))
+        resized(&held[number], bytes | 9);
+    else
+        check_block(&held[number]);
+}
+
+static void move(unsigned number, size_t bytes)
+{
+    char *old = held[number].start, *moved = vl_big_heap_move(&heap, old, bytes | 9);
+    if (moved == NULL) {
+        check_block(&held[number]);
+        return;
+    }
+    ck_assert_uint_eq(vl_big_heap_bytes(&heap, old), 0);
+    held[number].start = moved;
+    resized(&held[number], bytes | 9);
+}
+
+static size_t random_bytes(uint64_t *random)
+{
+    return MB + random_size(random, 16 * MB);
+}
+
+static void churn(size_t steps, uint64_t *random)
+{
+    for (size_t step = 0; step < steps; step++) {
+        uint64_t choice = random_next(random);
+        unsigned number = held_count == 0 ? 0 : (unsigned)(choice >> 32) % held_count;
+        if (held_count == 0 || choice % 8 < 3)
+            hold(random_bytes(random), (size_t)1 << (choice >> 8) % 25);
+        else if (choice % 8 == 3)
+            resize_in_place(number, random_bytes(random));
+        else if (choice % 8 == 4)
+            move(number, random_bytes(random));
+        else
+            drop(number);
+        fake_os_sleep(choice >> 16 & 0xff);
+        check_counts();
+    }
+    for (unsigned i = 0; i < held_count; i++)
+        check_block(&held[i]);
+}
+
+/* Discards are of whole huge pages. */
+static void check_discards(void)
+{
+    const struct fake_os_record *records;
+    for (unsigned i = fake_os_records(&records); i-- > 0;)
+        if (records[i].call == FAKE_ADVISE_DISCARD) {
+            ck_assert(is_aligned(records[i].start, VL_REGION_SIZE));
+            ck_assert_uint_eq(records[i].size % VL_REGION_SIZE, 0);
+        }
+}
+
+/* With everything given back, each grain of the slice can be had, once. */
+static void check_nothing_is_lost(void)
+{
+    static uint64_t *grains[SLICE_GRAINS];
+    bool zeroed;
+    drop_all();
+    check_counts();
+    for (unsigned i = 0; i < SLICE_GRAINS; i++) {
+        grains[i] = vl_big_heap_take(&heap, VL_GRAIN_SIZE, 1, &zeroed);
+        ck_assert_ptr_nonnull(grains[i]);
+        *grains[i] = i;
+    }
+    ck_assert_ptr_null(vl_big_heap_take(&heap, VL_GRAIN_SIZE, 1, &zeroed));
+    for (unsigned i = 0; i < SLICE_GRAINS; i++) {
+        ck_assert_uint_eq(*grains[i], i);
+        give(grains[i]);
+    }
+    check_counts();
+}
+
+START_TEST(plan_by_mode)
+{
+    vl_options.hugepage_mode = VL_HUGEPAGE_AUTO;
+    struct vl_slice_plan plan = vl_big_heap_plan(GB);
+    ck_assert_int_eq(plan.kind, VL_SLICE_BIG);
+    ck_assert_uint_eq(plan.size, GB);
+    ck_assert_uint_eq(plan.unit_bytes, sizeof(struct vl_extent));
+    ck_assert_uint_eq(plan.small_pages, 0);
+    ck_assert(plan.huge);
+    ck_assert(!plan.bind);
+
+    vl_options.hugepage_mode = VL_HUGEPAGE_NEVER;
+    plan = vl_big_heap_plan(GB);
+    ck_assert_uint_eq(plan.small_pages, SIZE_MAX);
+    ck_assert(!plan.huge);
+}
+END_TEST
+
+START_TEST(every_alignment)
+{
+    for (size_t align = 1; align <= 64 * MB; align *= 2) {
+        bool zeroed;
+        char *small = take_aligned(MB + 1, align, &zeroed);
+        char *large = take_aligned(2 * MB + 1, align, &zeroed);
+        if (small == NULL || large == NULL)
+            ck_abort_msg("no block at a multiple of %zu", align);
+        give(small);
+        give(large);
+    }
+    check_counts();
+}
+END_TEST
+
+START_TEST(random_blocks)
+{
+    uint64_t random = test_seed();
+    churn(scaled(6000), &random);
+    ck_assert_uint_gt(fake_os_count(FAKE_ADVISE_DISCARD), 10);
+    ck_assert_uint_gt(fake_os_count(FAKE_RENEW), 10);
+    check_discards();
+    check_nothing_is_lost();
+}
+END_TEST
+
+START_TEST(too_large)
+{
+    bool zeroed;
+    ck_assert_ptr_null(vl_big_heap_take(&heap, SLICE_SIZE + 1, 1, &zeroed));
+    ck_assert_ptr_null(vl_big_heap_take(&heap, SIZE_MAX, 1, &zeroed));
+    ck_assert_ptr_null(vl_big_heap_take(&heap, MB, 2 * SLICE_SIZE, &zeroed));
+    ck_assert(!vl_big_heap_resize(&heap, take(MB), SIZE_MAX));
+    check_discards();
+}
+END_TEST
+
+START_TEST(room)
+{
+    size_t most = SLICE_SIZE - (VL_REGION_SIZE - VL_GRAIN_SIZE); /* it begins on a huge page */
+    ck_assert(vl_big_heap_has_room(&heap, most, 1));
+    ck_assert(!vl_big_heap_has_room(&heap, most + 1, 1));
+    ck_assert(!vl_big_heap_has_room(&heap, SIZE_MAX, 1));
+    ck_assert(!vl_big_heap_has_room(&heap, MB, SLICE_SIZE * 2));
+    give(take(most));
+    ck_assert(!vl_big_heap_has_room(&heap, most, 1));
+    ck_assert(vl_big_heap_has_room(&heap, VL_GRAIN_SIZE, 1) == (heap.extents.fresh < 4096));
+}
+END_TEST
+
+START_TEST(what_is_no_block)
+{
+    char *block = take(3 * MB), *next = take(MB);
+    const size_t offsets[] = {1, 16, 4096, VL_GRAIN_SIZE, 2 * MB, 3 * MB - VL_GRAIN_SIZE};
+    for (unsigned i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+        ck_assert_uint_eq(vl_big_heap_bytes(&heap, block + offsets[i]), 0);
+        ck_assert(!vl_big_heap_give(&heap, block + offsets[i]));
+    }
+    ck_assert(!vl_big_heap_give(&heap, (char *)heap.slice->start + SLICE_SIZE - VL_GRAIN_SIZE));
+    give(block);
+    ck_assert(!vl_big_heap_give(&heap, block));
+    ck_assert_uint_eq(vl_big_heap_bytes(&heap, block), 0);
+    give(next);
+    ck_assert(!vl_big_heap_give(&heap, next));
+    check_counts();
+}
+END_TEST
+
+/* --- Resize --- */
+
+START_TEST(smaller_and_larger_in_place)
+{
+    char *block = take_dirty(6 * MB), *fence = take(MB);
+    ck_assert(vl_big_heap_resize(&heap, block, 2 * MB + 1));
+    ck_assert_uint_eq(vl_big_heap_bytes(&heap, block), 2 * MB + vl_os_page_size);
+    ck_assert_uint_eq(vl_get(&heap.bytes_used), 2 * MB + VL_GRAIN_SIZE + MB);
+
+    /* Within the grain it has, then into what it gave up, then into the fence. */
+    ck_assert(vl_big_heap_resize(&heap, block, 2 * MB + VL_GRAIN_SIZE));
+    ck_assert(vl_big_heap_resize(&heap, block, 5 * MB));
+    ck_assert_uint_eq(vl_big_heap_bytes(&heap, block), 5 * MB);
+    ck_assert(vl_big_heap_resize(&heap, block, 6 * MB));
+    ck_assert(!vl_big_heap_resize(&heap, block, 6 * MB + 1));
+    ck_assert_uint_eq(vl_big_heap_bytes(&heap, block), 6 * MB);
+    for (size_t i = 0; i < 2 * MB; i++)
+        if (block[i] != 1)
+            ck_abort_msg("byte %zu was lost", i);
+    memset(block, 2, 6 * MB);
+
+    give(fence);
+    ck_assert(vl_big_heap_resize(&heap, block, 6 * MB + 1));
+    ck_assert(!vl_big_heap_give(&heap, fence));
+    give(block);
+    check_counts();
+}
+END_TEST
+
+START_TEST(the_rest_of_a_smaller_one_is_free)
+{
+    char *block = take_dirty(8 * MB);
+    ck_assert(vl_big_heap_resize(&heap, block, 4 * MB));
+    ck_assert_uint_eq(vl_get(&heap.bytes_dirty), 4 * MB);
+    ck_assert_ptr_eq(take(4 * MB), block + 4 * MB);
+}
+END_TEST
+
+/* --- Move --- */
+
+START_TEST(moved_pages)
+{
+    char *block = take(3 * MB), *fence = take(MB), *moved;
+    pattern_fill(block, 3 * MB, 7);
+    moved = vl_big_heap_move(&heap, block, 5 * MB);
+    ck_assert_ptr_nonnull(moved);
+    ck_assert_ptr_ne(moved, block);
+    ck_assert_uint_eq(pattern_damage(moved, 3 * MB, 7), 3 * MB);
+    ck_assert(is_zero(moved + 3 * MB, 2 * MB));
+    ck_assert_uint_eq(vl_get(&heap.moved_bytes), 3 * MB);
+    ck_assert_uint_eq(vl_get(&heap.blocks_used), 2);
+    ck_assert_ptr_eq(fake_os_last(FAKE_MOVE, block)->to, moved);
+    ck_assert(!vl_big_heap_give(&heap, block));
+
+    ck_assert_uint_eq(fake_os_count(FAKE_RENEW), 0);
+    give(moved);
+    const struct fake_os_record *renewed = fake_os_last(FAKE_RENEW, moved);
+    ck_assert_ptr_nonnull(renewed);
+    ck_assert_ptr_eq(renewed->start, moved);
+    ck_assert_uint_eq(renewed->size, 5 * MB);
+    ck_assert(is_zero(moved, 5 * MB));
+    give(fence);
+    check_counts();
+}
+END_TEST
+
+START_TEST(the_rest_of_a_moved_block_is_renewed)
+{
+    char *block = take_dirty(6 * MB), *moved = vl_big_heap_move(&heap, block, 6 * MB);
+    ck_assert(vl_big_heap_resize(&heap, moved, 2 * MB));
+    ck_assert_ptr_eq(fake_os_last(FAKE_RENEW, moved + 2 * MB)->start, moved + 2 * MB);
+    ck_assert_uint_eq(fake_os_last(FAKE_RENEW, moved + 2 * MB)->size, 4 * MB);
+    ck_assert_int_eq(moved[2 * MB - 1], 1);
+    give(moved);
+    ck_assert_uint_eq(fake_os_last(FAKE_RENEW, moved)->size, 2 * MB);
+}
+END_TEST
+
+START_TEST(move_fails)
+{
+    char *block = take(3 * MB);
+    pattern_fill(block, 3 * MB, 7);
+    fake_os_fail(FAKE_MOVE, 1, ENOMEM);
+    ck_assert_ptr_null(vl_big_heap_move(&heap, block, 5 * MB));
+    ck_assert_uint_eq(pattern_damage(block, 3 * MB, 7), 3 * MB);
+    ck_assert_uint_eq(vl_get(&heap.blocks_used), 1);
+    ck_assert_uint_eq(vl_get(&heap.moved_bytes), 0);
+
+    ck_assert_ptr_null(vl_big_heap_move(&heap, block, SLICE_SIZE));
+    ck_assert_uint_eq(pattern_damage(block, 3 * MB, 7), 3 * MB);
+    give(block);
+    check_counts();
+}
+END_TEST
+
+START_TEST(renew_fails)
+{
+    char *moved = vl_big_heap_move(&heap, take_dirty(4 * MB), 4 * MB);
+    fake_os_fail(FAKE_RENEW, 1, ENOMEM);
+    give(moved);
+    ck_assert_uint_eq(fake_os_last(FAKE_ADVISE_DISCARD, moved)->size, 4 * MB);
+    ck_assert(is_zero(moved, 4 * MB));
+}
+END_TEST
+
+/* What could not be given back in any way is not taken for zero. take_aligned looks. */
+START_TEST(renew_and_discard_fail)
+{
+    char *moved = vl_big_heap_move(&heap, take_dirty(4 * MB), 4 * MB);
+    fake_os_fail_from(FAKE_RENEW, 1, ENOMEM);
+    fake_os_fail_from(FAKE_ADVISE_DISCARD, 1, EINVAL);
+    give(moved);
+    while (vl_big_heap_has_room(&heap, 4 * MB, 1))
+        take(4 * MB);
+}
+END_TEST
+
+/* --- Memory that is kept --- */
+
+START_TEST(kept_for_any_size)
+{
+    char *block = take_dirty(4 * MB), *again;
+    give(block);
+    ck_assert(!take_zeroed(2 * MB, &again));
+    ck_assert_ptr_eq(again, block);
+    ck_assert(!take_zeroed(2 * MB, &again));
+    ck_assert_ptr_eq(again, block + 2 * MB);
+    ck_assert_uint_eq(vl_get(&heap.bytes_dirty), 0);
+}
+END_TEST
+
+START_TEST(kept_for_the_same_size_only)
+{
+    char *block = take_dirty(4 * MB), *fence = take(MB), *other;
+    give(block);
+    ck_assert(take_zeroed(2 * MB, &other));
+    ck_assert(take_zeroed(4 * MB + 1, &other));
+    ck_assert(take_zeroed(4 * MB - VL_GRAIN_SIZE, &other));
+    ck_assert(!take_zeroed(4 * MB - 1, &other)); /* the same in grains */
+    ck_assert_ptr_eq(other, block);
+    give(fence);
+}
+END_TEST
+
+/* A program that frees all its arrays and takes them again, as in each of its time steps. */
+START_TEST(kept_for_the_next_time_step)
+{
+    char *arrays[3], *again;
+    for (int i = 0; i < 3; i++)
+        arrays[i] = take_dirty(4 * MB);
+    for (int i = 0; i < 3; i++)
+        give(arrays[i]);
+    for (int i = 0; i < 3; i++)
+        ck_assert(!take_zeroed(4 * MB, &again));
+}
+END_TEST
+
+START_TEST(kept_until_second_10)
+{
+    char *block = take_dirty(4 * MB), *again;
+    give(block);
+    fake_os_sleep(DELAY_MS - 1);
+    ck_assert_uint_eq(vl_big_heap_purge(&heap, DELAY_MS), 0);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0);
+    ck_assert_uint_eq(vl_get(&heap.bytes_dirty), 4 * MB);
+    fake_os_sleep(1);
+    ck_assert_uint_eq(vl_big_heap_purge(&heap, DELAY_MS), 4 * MB);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 1);
+    ck_assert_uint_eq(vl_get(&heap.bytes_dirty), 0);
+    ck_assert_uint_eq(vl_get(&heap.purged_bytes), 4 * MB);
+    ck_assert(is_zero(block, 4 * MB));
+    ck_assert(take_zeroed(4 * MB, &again));
+}
+END_TEST
+
+START_TEST(a_freed_block_purges_the_old_ones)
+{
+    char *old = take_dirty(4 * MB), *fence = take(MB), *young = take_dirty(4 * MB);
+    give(old);
+    fake_os_sleep(DELAY_MS);
+    give(young);
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_ADVISE_DISCARD, old));
+    ck_assert_ptr_null(fake_os_last(FAKE_ADVISE_DISCARD, young));
+    ck_assert_uint_eq(vl_get(&heap.bytes_dirty), 4 * MB);
+    give(fence);
+}
+END_TEST
+
+/* What is left of an old extent is as old as it was. */
+START_TEST(a_rest_keeps_its_age)
+{
+    char *old = take_dirty(8 * MB), *fence = take(2 * MB), *young = take_dirty(4 * MB);
+    give(old);
+    fake_os_sleep(DELAY_MS / 2);
+    give(young);
+    char *part = take(6 * MB);
+    ck_assert_ptr_eq(part, old);
+    fake_os_sleep(DELAY_MS / 2);
+    ck_assert_uint_eq(vl_big_heap_purge(&heap, DELAY_MS), 2 * MB);
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_ADVISE_DISCARD, old + 6 * MB));
+    give(fence);
+}
+END_TEST
+
+START_TEST(never_purged)
+{
+    vl_options.purge_delay_ms = VL_TIME_NEVER;
+    give(take_dirty(4 * MB));
+    fake_os_sleep(1000 * DELAY_MS);
+    give(take_dirty(2 * MB));
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0);
+}
+END_TEST
+
+/* Part of a huge page cannot be given back: it waits for its other part. */
+START_TEST(only_whole_huge_pages)
+{
+    char *first = take_dirty(MB), *second = take_dirty(MB);
+    ck_assert_ptr_eq(second, first + MB);
+    give(first);
+    ck_assert_uint_eq(vl_big_heap_purge(&heap, 0), 0);
+    ck_assert_uint_eq(vl_get(&heap.bytes_dirty), MB);
+    give(second);
+    ck_assert_uint_eq(vl_big_heap_purge(&heap, 0), is_aligned(first, VL_REGION_SIZE) ? 2 * MB : 0);
+    check_discards();
+}
+END_TEST
+
+/* The huge page in which a block ends is free as a whole, though the block used a part of it. */
+START_TEST(the_last_huge_page_goes_back)
+{
+    char *block = take_dirty(3 * MB), *fence = take(2 * MB);
+    give(block);
+    vl_big_heap_purge(&heap, 0);
+    ck_assert_uint_eq(vl_get(&heap.bytes_dirty), 0);
+    check_discards();
+
+    /* Nothing is left between the two that would keep them from being one again. */
+    give(fence);
+    vl_big_heap_purge(&heap, 0);
+    ck_assert_ptr_eq(take(6 * MB), block);
+}
+END_TEST
+
+/* As much as VALLOC_LARGE_CACHE says; beyond it, the oldest goes back. */
+START_TEST(no_more_than_the_limit)
+{
+    char *blocks[3];
+    vl_options.large_cache_bytes = 8 * MB;
+    for (int i = 0; i < 3; i++) {
+        blocks[i] = take_dirty(4 * MB);
+        take(MB); /* keeps them apart */
+    }
+    give(blocks[1]);
+    fake_os_sleep(1);
+    give(blocks[0]);
+    ck_assert_uint_eq(vl_get(&heap.bytes_dirty), 8 * MB);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0);
+    fake_os_sleep(1);
+    give(blocks[2]);
+    ck_assert_uint_eq(vl_get(&heap.bytes_dirty), 8 * MB);
+    ck_assert_uint_eq(vl_get(&heap.purged_bytes), 4 * MB);
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_ADVISE_DISCARD, blocks[1]));
+}
+END_TEST
+
+START_TEST(a_third_of_the_most_in_use)
+{
+    char *all[6];
+    vl_options.large_cache_bytes = VL_SIZE_AUTO;
+    for (int i = 0; i < 6; i++)
+        all[i] = take(32 * MB);
+    ck_assert_uint_eq(vl_get(&heap.bytes_used_max), 192 * MB);
+    give(all[1]);
+    give(all[3]);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0);
+    give(all[5]);
+    ck_assert_uint_eq(vl_get(&heap.bytes_dirty), 64 * MB);
+}
+END_TEST
+
+/* --- Failures --- */
+
+START_TEST(discard_fails)
+{
+    char *block = take_dirty(4 * MB), *again;
+    give(block);
+    fake_os_fail_from(FAKE_ADVISE_DISCARD, 1, EINVAL);
+    ck_assert_uint_eq(vl_big_heap_purge(&heap, 0), 0);
+    ck_assert_uint_eq(vl_get(&heap.bytes_dirty), 4 * MB);
+    ck_assert_uint_eq(vl_get(&heap.purged_bytes), 0);
+    ck_assert(!take_zeroed(4 * MB, &again));
+    ck_assert_ptr_eq(again, block);
+    give(again);
+    fake_os_heal();
+    ck_assert_uint_eq(vl_big_heap_purge(&heap, 0), 4 * MB);
+}
+END_TEST
+
+START_TEST(protect_fails)
+{
+    bool zeroed;
+    for (unsigned nth = 1; nth <= 2; nth++) { /* units, data */
+        fake_os_fail_from(FAKE_PROTECT, nth, ENOMEM);
+        ck_assert_ptr_null(take_aligned(8 * MB, 1, &zeroed));
+        check_counts();
+        fake_os_heal();
+    }
+    for (unsigned nth = 1; held_count < 10; nth = nth % 4 + 1) {
+        fake_os_fail(FAKE_PROTECT, nth, ENOMEM);
+        hold(8 * MB, 1);
+        check_counts();
+    }
+    fake_os_heal();
+    check_nothing_is_lost();
+}
+END_TEST
+
+START_TEST(any_call_fails)
+{
+    uint64_t random = test_seed();
+    for (unsigned nth = 1; nth <= 30; nth++) {
+        fake_os_fail(FAKE_ANY, nth, ENOMEM);
+        churn(150, &random);
+        drop_all();
+        vl_big_heap_purge(&heap, 0);
+        check_counts();
+    }
+    fake_os_heal();
+    check_nothing_is_lost();
+}
+END_TEST
+
+/* --- After a fork --- */
+
+START_TEST(fork_with_the_lock_free_changes_nothing)
+{
+    uint64_t random = test_seed();
+    churn(300, &random);
+    struct vl_big_heap before = heap;
+    vl_big_heap_after_fork(&heap);
+    ck_assert_mem_eq(&heap, &before, sizeof heap);
+}
+END_TEST
+
+/* As a thread may have left the lists that was stopped anywhere in its work. */
+static void tear(uint64_t *random)
+{
+    struct vl_extent_bins *both[] = {&heap.extents.dirty, &heap.extents.clean};
+    heap.lock.word = random_next(random) % 2 == 0 ? VL_LOCK_HELD : VL_LOCK_CONTENDED;
+    for (int i = 0; i < 2; i++) {
+        for (unsigned word = 0; word < VL_EXTENT_BIN_WORDS; word++)
+            both[i]->occupied[word] = random_next(random);
+        for (unsigned bin = 0; bin < VL_EXTENT_BINS; bin++)
+            both[i]->first[bin].plus_one = (uint32_t)random_next(random);
+    }
+    heap.extents.newest.plus_one = heap.extents.oldest.plus_one = 0x7fffffff;
+    heap.extents.grains_dirty = random_next(random);
+    for (uint32_t grain = 0; grain < heap.extents.fresh; grain++) {
+        struct vl_extent *extent = &heap.extents.table[grain];
+        extent->next.plus_one = extent->prev.plus_one = (uint32_t)random_next(random);
+        extent->older.plus_one = extent->newer.plus_one = (uint32_t)random_next(random);
+    }
+}
+
+START_TEST(fork_with_the_lock_held)
+{
+    uint64_t random = test_seed();
+    churn(300, &random);
+    while (held_count > 10)
+        drop(held_count - 1);
+    tear(&random);
+    vl_big_heap_after_fork(&heap);
+    ck_assert_uint_eq(heap.lock.word, VL_LOCK_FREE);
+    for (unsigned i = 0; i < held_count; i++)
+        check_block(&held[i]);
+    churn(1000, &random);
+    drop_all();
+    ck_assert_uint_eq(vl_get(&heap.bytes_used), 0);
+    ck_assert_uint_eq(vl_get(&heap.blocks_used), 0);
+}
+END_TEST
+
+/* --- The end --- */
+
+START_TEST(closed)
+{
+    bool zeroed;
+    char *block = take(2 * MB);
+    ck_assert(!vl_big_heap_close(&heap));
+    give(block);
+    ck_assert(vl_big_heap_close(&heap));
+    ck_assert(!vl_big_heap_close(&heap));
+    ck_assert_ptr_null(vl_big_heap_take(&heap, MB, 1, &zeroed));
+    ck_assert(!vl_big_heap_give(&heap, block));
+    ck_assert_uint_eq(vl_big_heap_purge(&heap, 0), 0);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0);
+}
+END_TEST
+
+Suite *vl_suite(void)
+{
+    Suite *suite = suite_create("big_heap");
+    TCase *blocks = timed_case("blocks", 60);
+    TCase *resize = tcase_create("resize");
+    TCase *moves = tcase_create("move");
+    TCase *kept = timed_case("kept", 30);
+    TCase *exact = tcase_create("exact");
+    TCase *failures = timed_case("failures", 60);
+    TCase *fork = timed_case("fork", 60);
+    TCase *end = tcase_create("end");
+
+    tcase_add_checked_fixture(blocks, start_world, NULL);
+    tcase_add_test(blocks, plan_by_mode);
+    tcase_add_test(blocks, every_alignment);
+    tcase_add_test(blocks, random_blocks);
+    tcase_add_test(blocks, too_large);
+    tcase_add_test(blocks, room);
+    tcase_add_test(blocks, what_is_no_block);
+    suite_add_tcase(suite, blocks);
+
+    tcase_add_checked_fixture(resize, start_world, NULL);
+    tcase_add_test(resize, smaller_and_larger_in_place);
+    tcase_add_test(resize, the_rest_of_a_smaller_one_is_free);
+    suite_add_tcase(suite, resize);
+
+    tcase_add_checked_fixture(moves, start_world, NULL);
+    tcase_add_test(moves, moved_pages);
+    tcase_add_test(moves, the_rest_of_a_moved_block_is_renewed);
+    tcase_add_test(moves, move_fails);
+    tcase_add_test(moves, renew_fails);
+    tcase_add_test(moves, renew_and_discard_fail);
+    suite_add_tcase(suite, moves);
+
+    tcase_add_checked_fixture(kept, start_world, NULL);
+    tcase_add_test(kept, kept_for_any_size);
+    tcase_add_test(kept, kept_until_second_10);
+    tcase_add_test(kept, a_freed_block_purges_the_old_ones);
+    tcase_add_test(kept, a_rest_keeps_its_age);
+    tcase_add_test(kept, never_purged);
+    tcase_add_test(kept, only_whole_huge_pages);
+    tcase_add_test(kept, the_last_huge_page_goes_back);
+    tcase_add_test(kept, no_more_than_the_limit);
+    tcase_add_test(kept, a_third_of_the_most_in_use);
+    suite_add_tcase(suite, kept);
+
+    tcase_add_checked_fixture(exact, start_world_of_many_nodes, NULL);
+    tcase_add_test(exact, kept_for_the_same_size_only);
+    tcase_add_test(exact, kept_for_the_next_time_step);
+    suite_add_tcase(suite, exact);
+
+    tcase_add_checked_fixture(failures, start_world, NULL);
+    tcase_add_test(failures, discard_fails);
+    tcase_add_test(failures, protect_fails);
+    tcase_add_test(failures, any_call_fails);
+    suite_add_tcase(suite, failures);
+
+    tcase_add_checked_fixture(fork, start_world, NULL);
+    tcase_add_test(fork, fork_with_the_lock_free_changes_nothing);
+    tcase_add_test(fork, fork_with_the_lock_held);
+    suite_add_tcase(suite, fork);
+
+    tcase_add_checked_fixture(end, start_world, NULL);
+    tcase_add_test(end, closed);
+    suite_add_tcase(suite, end);
+    return suite;
+}

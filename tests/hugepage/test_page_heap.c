@@ -1,0 +1,510 @@
+/* hugepage/page_heap over the false system: runs that are written to, purge by a clock set by hand,
+ * calls that fail, a fork that tears the lists. */
+#include "tests/api/support.h"
+
+#include "hugepage/page_heap.h"
+#include "tests/fake_os.h"
+
+enum { REGIONS = 24, RUNS = 400, DELAY_MS = 10 * 1000 };
+
+static struct vl_page_heap heap;
+
+/* Runs that this test holds; each page of them says whose it is. */
+static struct vl_run held[RUNS];
+static unsigned held_count;
+static unsigned pages_held;
+
+static void start_heap_on(struct vl_slice *slice)
+{
+    vl_page_heap_start(&heap, slice);
+}
+
+static void start_world(void)
+{
+    fake_os_install();
+    vl_options.purge_delay_ms = DELAY_MS;
+    struct vl_slice_plan plan = vl_page_heap_plan(0, REGIONS * VL_REGION_SIZE);
+    plan.prepare = start_heap_on;
+    ck_assert_ptr_nonnull(vl_slice_create(&plan));
+    fake_os_forget();
+}
+
+/* --- Runs --- */
+
+static bool take(struct vl_run *run, unsigned pages, unsigned align, enum vl_population population)
+{
+    bool taken = vl_page_heap_take(&heap, pages, align, population, run);
+    if (!taken)
+        return false;
+    ck_assert_ptr_eq(run->heap, &heap);
+    ck_assert_uint_eq(run->pages, pages);
+    ck_assert_uint_eq(run->page % align, 0);
+    ck_assert_ptr_eq(run->start, vl_region_start(&heap, run->region) + run->page * VL_PAGE_SIZE);
+    ck_assert_ptr_eq(vl_page_heap_region(&heap, run->start), run->region);
+    ck_assert_uint_eq(vl_page_in_region(&heap, run->start), run->page);
+    ck_assert_uint_eq(run->region->population, population);
+    ck_assert(!run->zeroed || is_zero(run->start, pages * VL_PAGE_SIZE));
+    return true;
+}
+
+static struct vl_run must_take(unsigned pages)
+{
+    struct vl_run run;
+    ck_assert(take(&run, pages, 1, VL_DENSE));
+    return run;
+}
+
+static void give(const struct vl_run *run)
+{
+    vl_page_heap_give(&heap, run->region, run->page);
+}
+
+/* The first and the last word of each page of a run. */
+static uint64_t *mark_of(const struct vl_run *run, unsigned number)
+{
+    char *page = run->start + number / 2 * VL_PAGE_SIZE;
+    return (uint64_t *)(number % 2 == 0 ? page : page + VL_PAGE_SIZE - sizeof(uint64_t));
+}
+
+static bool hold(unsigned pages, unsigned align, enum vl_population population)
+{
+    struct vl_run *run = &held[held_count];
+    if (held_count == RUNS || !take(run, pages, align, population))
+        return false;
+    for (unsigned i = 0; i < 2 * pages; i++)
+        *mark_of(run, i) = (uintptr_t)run->start + i;
+    held_count++;
+    pages_held += pages;
+    return true;
+}
+
+/* Nobody has written to a run but its holder. */
+static void check_held(unsigned number)
+{
+    const struct vl_run *run = &held[number];
+    for (unsigned i = 0; i < 2 * run->pages; i++)
+        if (*mark_of(run, i) != (uintptr_t)run->start + i)
+            ck_abort_msg("page %u of a run of %u was written to", i / 2, run->pages);
+}
+
+static void drop(unsigned number)
+{
+    struct vl_run run = held[number];
+    check_held(number);
+    held[number] = held[--held_count];
+    pages_held -= run.pages;
+    give(&run);
+}
+
+static void drop_all(void)
+{
+    while (held_count > 0)
+        drop(held_count - 1);
+}
+
+static void check_counts(void)
+{
+    ck_assert_uint_eq(vl_get(&heap.pages_used), pages_held);
+    ck_assert_uint_eq(vl_get(&heap.regions_active) + vl_get(&heap.regions_empty) +
+                          vl_get(&heap.regions_clean),
+                      heap.fresh);
+    for (uint32_t i = 0; i < heap.fresh; i++)
+        ck_assert(vl_region_valid(vl_slice_unit(heap.slice, i)));
+}
+
+/* All regions of the slice can be had, each as one run, and not one more. */
+static void check_nothing_is_lost(void)
+{
+    drop_all();
+    struct vl_run all[REGIONS], more;
+    for (unsigned i = 0; i < REGIONS; i++)
+        all[i] = must_take(VL_REGION_PAGES);
+    ck_assert(!take(&more, 1, 1, VL_DENSE));
+    for (unsigned i = 0; i < REGIONS; i++)
+        give(&all[i]);
+    check_counts();
+}
+
+START_TEST(plan_by_mode)
+{
+    vl_options.huge_start_bytes = 3 * MB;
+    vl_options.hugepage_mode = VL_HUGEPAGE_AUTO;
+    struct vl_slice_plan plan = vl_page_heap_plan(5, GB);
+    ck_assert_int_eq(plan.kind, VL_SLICE_NODE);
+    ck_assert_uint_eq(plan.node, 5);
+    ck_assert_uint_eq(plan.size, GB);
+    ck_assert_uint_eq(plan.unit_bytes, sizeof(struct vl_region));
+    ck_assert_uint_eq(plan.small_pages, 4 * MB);
+    ck_assert(plan.huge);
+
+    vl_options.hugepage_mode = VL_HUGEPAGE_ALWAYS;
+    plan = vl_page_heap_plan(5, GB);
+    ck_assert_uint_eq(plan.small_pages, 0);
+    ck_assert(plan.huge);
+
+    vl_options.hugepage_mode = VL_HUGEPAGE_NEVER;
+    plan = vl_page_heap_plan(5, GB);
+    ck_assert_uint_eq(plan.small_pages, SIZE_MAX);
+    ck_assert(!plan.huge);
+}
+END_TEST
+
+/* Takes and gives for a while, the clock running; true if memory ever came back zeroed. */
+static bool churn(size_t steps)
+{
+    uint64_t random = test_seed();
+    bool zeroed_again = false;
+    for (size_t step = 0; step < steps; step++) {
+        uint64_t choice = random_next(&random);
+        /* Long stretches of giving let regions empty. */
+        if (step / 200 % 2 == choice % 8 / 7) {
+            unsigned pages = (unsigned)random_size(&random, 256);
+            unsigned align = 1u << (choice >> 8) % 9;
+            if (hold(pages, align, choice >> 16 & 1 ? VL_DENSE : VL_SPARSE))
+                zeroed_again |= held[held_count - 1].zeroed && vl_get(&heap.purged_bytes) != 0 &&
+                                heap.fresh == REGIONS;
+        } else if (held_count > 0) {
+            drop((unsigned)(random_next(&random) % held_count));
+        }
+        fake_os_sleep(choice >> 24 & 0xff);
+        if (step % 64 == 0)
+            check_counts();
+    }
+    check_counts();
+    for (unsigned i = 0; i < held_count; i++)
+        check_held(i);
+    return zeroed_again;
+}
+
+START_TEST(random_runs)
+{
+    ck_assert(churn(scaled(4000)));
+    const struct fake_os_record *records;
+    for (unsigned i = fake_os_records(&records); i-- > 0;)
+        if (records[i].call == FAKE_ADVISE_DISCARD) {
+            ck_assert_uint_eq(((uintptr_t)records[i].start - heap.slice->start) % VL_REGION_SIZE,
+                              0);
+            ck_assert_uint_eq(records[i].size, VL_REGION_SIZE);
+        }
+    ck_assert_uint_gt(fake_os_count(FAKE_ADVISE_DISCARD), 0);
+    check_nothing_is_lost();
+}
+END_TEST
+
+START_TEST(a_full_slice)
+{
+    check_nothing_is_lost();
+    struct vl_run run = must_take(VL_REGION_PAGES - 1), page = must_take(1);
+    ck_assert_ptr_eq(run.region, page.region);
+}
+END_TEST
+
+START_TEST(populations_do_not_mix)
+{
+    struct vl_run dense = must_take(1), sparse;
+    ck_assert(take(&sparse, 1, 1, VL_SPARSE));
+    ck_assert_ptr_ne(dense.region, sparse.region);
+    give(&sparse);
+    struct vl_run again = must_take(1);
+    ck_assert_ptr_eq(again.region, dense.region);
+}
+END_TEST
+
+START_TEST(memory_that_is_there_comes_first)
+{
+    struct vl_run first = must_take(VL_REGION_PAGES), second = must_take(VL_REGION_PAGES);
+    give(&first);
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, 0), VL_REGION_SIZE);
+    give(&second);
+    ck_assert_ptr_eq(must_take(VL_REGION_PAGES).region, second.region); /* still has memory */
+    ck_assert_ptr_eq(must_take(VL_REGION_PAGES).region, first.region);  /* was used before */
+    ck_assert_uint_eq(heap.fresh, 2);
+    must_take(1);
+    ck_assert_uint_eq(heap.fresh, 3);
+}
+END_TEST
+
+/* --- Purge --- */
+
+/* A region empties now; another is in use all the time. */
+static void empty_a_region(void)
+{
+    struct vl_run run = must_take(VL_REGION_PAGES);
+    give(&run);
+}
+
+START_TEST(purged_at_second_10)
+{
+    struct vl_run old = must_take(VL_REGION_PAGES), young = must_take(VL_REGION_PAGES);
+    memset(old.start, 1, VL_REGION_SIZE);
+    give(&old);
+    fake_os_sleep(DELAY_MS - 1);
+    give(&young);
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, DELAY_MS), 0);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0);
+    ck_assert_uint_eq(vl_get(&heap.regions_empty), 2);
+
+    fake_os_sleep(1);
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, DELAY_MS), VL_REGION_SIZE);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 1);
+    const struct fake_os_record *discard = fake_os_last(FAKE_ADVISE_DISCARD, old.start);
+    ck_assert_ptr_nonnull(discard);
+    ck_assert_ptr_eq(discard->start, old.start);
+    ck_assert_uint_eq(discard->size, VL_REGION_SIZE);
+    ck_assert_uint_eq(vl_get(&heap.purged_bytes), VL_REGION_SIZE);
+    ck_assert_uint_eq(vl_get(&heap.regions_empty), 1);
+    ck_assert_uint_eq(vl_get(&heap.regions_clean), 1);
+    ck_assert(is_zero(old.start, VL_REGION_SIZE));
+}
+END_TEST
+
+START_TEST(an_emptied_region_purges_the_old_ones)
+{
+    struct vl_run old = must_take(VL_REGION_PAGES), young = must_take(VL_REGION_PAGES);
+    give(&old);
+    fake_os_sleep(DELAY_MS);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0); /* nobody looked */
+    give(&young);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 1);
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_ADVISE_DISCARD, old.start));
+}
+END_TEST
+
+START_TEST(a_region_in_use_is_not_purged)
+{
+    struct vl_run kept = must_take(1), run = must_take(64);
+    ck_assert_ptr_eq(kept.region, run.region);
+    give(&run);
+    fake_os_sleep(100 * DELAY_MS);
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, 0), 0);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0);
+    give(&kept);
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, 0), VL_REGION_SIZE);
+}
+END_TEST
+
+START_TEST(reuse_begins_the_wait_anew)
+{
+    empty_a_region();
+    fake_os_sleep(DELAY_MS - 1);
+    empty_a_region();
+    fake_os_sleep(DELAY_MS - 1);
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, DELAY_MS), 0);
+    fake_os_sleep(1);
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, DELAY_MS), VL_REGION_SIZE);
+}
+END_TEST
+
+START_TEST(never)
+{
+    vl_options.purge_delay_ms = VL_TIME_NEVER;
+    empty_a_region();
+    fake_os_sleep(1000 * DELAY_MS);
+    empty_a_region();
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0);
+}
+END_TEST
+
+START_TEST(at_once)
+{
+    vl_options.purge_delay_ms = 0;
+    empty_a_region();
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 1);
+}
+END_TEST
+
+/* Of a region in use again, only pages that were touched since are dirty. */
+START_TEST(zeroed_is_known_by_the_page)
+{
+    struct vl_run run = must_take(8);
+    ck_assert(run.zeroed);
+    memset(run.start, 1, 8 * VL_PAGE_SIZE);
+    give(&run);
+    struct vl_run again = must_take(9);
+    ck_assert_ptr_eq(again.start, run.start);
+    ck_assert(!again.zeroed);
+    ck_assert(must_take(1).zeroed);
+}
+END_TEST
+
+/* --- Failures --- */
+
+START_TEST(discard_fails)
+{
+    struct vl_run run = must_take(VL_REGION_PAGES);
+    memset(run.start, 1, VL_REGION_SIZE);
+    fake_os_fail_from(FAKE_ADVISE_DISCARD, 1, EINVAL);
+    give(&run);
+    fake_os_sleep(DELAY_MS);
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, DELAY_MS), 0);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 1);
+    ck_assert_uint_eq(vl_get(&heap.purged_bytes), 0);
+    check_counts();
+
+    /* Its memory was not given back, so it is not known to be zero. */
+    struct vl_run again = must_take(VL_REGION_PAGES);
+    ck_assert_ptr_eq(again.region, run.region);
+    ck_assert(!again.zeroed);
+    fake_os_heal();
+    give(&again);
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, 0), VL_REGION_SIZE);
+    check_nothing_is_lost();
+}
+END_TEST
+
+START_TEST(protect_fails)
+{
+    struct vl_run run;
+    for (unsigned nth = 1; nth <= 3; nth++) {
+        fake_os_fail_from(FAKE_PROTECT, nth, ENOMEM);
+        ck_assert(!take(&run, VL_REGION_PAGES, 1, VL_DENSE));
+        check_counts();
+        fake_os_heal();
+    }
+    /* Each extension fails somewhere the first time round. */
+    for (unsigned nth = 1; held_count < REGIONS; nth = nth % 6 + 1) {
+        fake_os_fail(FAKE_PROTECT, nth, ENOMEM);
+        hold(VL_REGION_PAGES, 1, VL_DENSE);
+        check_counts();
+    }
+    fake_os_heal();
+    check_nothing_is_lost();
+}
+END_TEST
+
+START_TEST(any_call_fails)
+{
+    for (unsigned nth = 1; nth <= 20; nth++) {
+        fake_os_fail(FAKE_ANY, nth, ENOMEM);
+        churn(200);
+        drop_all();
+        fake_os_sleep(DELAY_MS);
+        vl_page_heap_purge(&heap, DELAY_MS);
+        check_counts();
+    }
+    fake_os_heal();
+    check_nothing_is_lost();
+}
+END_TEST
+
+/* --- After a fork --- */
+
+START_TEST(fork_with_the_lock_free_changes_nothing)
+{
+    churn(300);
+    struct vl_page_heap before = heap;
+    vl_page_heap_after_fork(&heap);
+    ck_assert_mem_eq(&heap, &before, sizeof heap);
+}
+END_TEST
+
+/* As a thread may have left it that was stopped anywhere in its work. */
+static void tear(uint64_t *random)
+{
+    heap.lock.word = random_next(random) % 2 == 0 ? VL_LOCK_HELD : VL_LOCK_CONTENDED;
+    for (int i = 0; i < VL_POPULATIONS; i++) {
+        for (unsigned word = 0; word < VL_REGION_BUCKET_WORDS; word++)
+            heap.active[i].occupied[word] = random_next(random);
+        for (unsigned bucket = 0; bucket < VL_REGION_BUCKETS; bucket++)
+            heap.active[i].buckets[bucket].first.plus_one = 1 + random_next(random) % REGIONS;
+    }
+    heap.empty.first.plus_one = heap.clean.last.plus_one = 1;
+    vl_set(&heap.pages_used, random_next(random));
+    vl_set(&heap.regions_active, 12345);
+    for (uint32_t i = 0; i < heap.fresh; i++) {
+        struct vl_region *region = vl_slice_unit(heap.slice, i);
+        region->pages_used = (uint16_t)random_next(random);
+        region->free_run_max = (uint16_t)random_next(random);
+        region->run_count = (uint16_t)random_next(random);
+        region->next.plus_one = region->prev.plus_one = 1;
+    }
+}
+
+START_TEST(fork_with_the_lock_held)
+{
+    uint64_t random = test_seed();
+    for (int round = 0; round < 20; round++) {
+        churn(300);
+        tear(&random);
+        vl_page_heap_after_fork(&heap);
+        ck_assert_uint_eq(heap.lock.word, VL_LOCK_FREE);
+        check_counts();
+        churn(300);
+    }
+    check_nothing_is_lost();
+}
+END_TEST
+
+/* Memory of a region that was free keeps its dirt. */
+START_TEST(fork_forgets_no_dirt)
+{
+    struct vl_run run = must_take(VL_REGION_PAGES);
+    memset(run.start, 1, VL_REGION_SIZE);
+    give(&run);
+    heap.lock.word = VL_LOCK_HELD;
+    vl_page_heap_after_fork(&heap);
+    ck_assert_uint_eq(vl_get(&heap.regions_empty), 1);
+    ck_assert(!must_take(VL_REGION_PAGES).zeroed);
+}
+END_TEST
+
+/* --- The end --- */
+
+START_TEST(closed)
+{
+    struct vl_run run = must_take(3);
+    ck_assert(!vl_page_heap_close(&heap));
+    give(&run);
+    ck_assert(vl_page_heap_close(&heap));
+    ck_assert(!vl_page_heap_close(&heap));
+    ck_assert(!take(&run, 1, 1, VL_DENSE));
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, 0), 0);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0);
+    check_counts();
+}
+END_TEST
+
+Suite *vl_suite(void)
+{
+    Suite *suite = suite_create("page_heap");
+    TCase *runs = timed_case("runs", 60);
+    TCase *purge = tcase_create("purge");
+    TCase *failures = timed_case("failures", 60);
+    TCase *fork = timed_case("fork", 60);
+    TCase *end = tcase_create("end");
+
+    tcase_add_checked_fixture(runs, start_world, NULL);
+    tcase_add_test(runs, plan_by_mode);
+    tcase_add_test(runs, random_runs);
+    tcase_add_test(runs, a_full_slice);
+    tcase_add_test(runs, populations_do_not_mix);
+    tcase_add_test(runs, memory_that_is_there_comes_first);
+    suite_add_tcase(suite, runs);
+
+    tcase_add_checked_fixture(purge, start_world, NULL);
+    tcase_add_test(purge, purged_at_second_10);
+    tcase_add_test(purge, an_emptied_region_purges_the_old_ones);
+    tcase_add_test(purge, a_region_in_use_is_not_purged);
+    tcase_add_test(purge, reuse_begins_the_wait_anew);
+    tcase_add_test(purge, never);
+    tcase_add_test(purge, at_once);
+    tcase_add_test(purge, zeroed_is_known_by_the_page);
+    suite_add_tcase(suite, purge);
+
+    tcase_add_checked_fixture(failures, start_world, NULL);
+    tcase_add_test(failures, discard_fails);
+    tcase_add_test(failures, protect_fails);
+    tcase_add_test(failures, any_call_fails);
+    suite_add_tcase(suite, failures);
+
+    tcase_add_checked_fixture(fork, start_world, NULL);
+    tcase_add_test(fork, fork_with_the_lock_free_changes_nothing);
+    tcase_add_test(fork, fork_with_the_lock_held);
+    tcase_add_test(fork, fork_forgets_no_dirt);
+    suite_add_tcase(suite, fork);
+
+    tcase_add_checked_fixture(end, start_world, NULL);
+    tcase_add_test(end, closed);
+    suite_add_tcase(suite, end);
+    return suite;
+}

@@ -1,0 +1,386 @@
+/*
+ * numa/place: on which node and in which slice memory is found, what is tried when there is none, and
+ * what is asked of the system for it.
+ */
+#include "tests/world.h"
+
+#include <sched.h>
+
+enum { WHOLE = VL_REGION_PAGES };
+
+/* Kernel numbers with gaps, so that a number taken for an index is noticed. */
+static void begin_sparse_world(void)
+{
+    static const unsigned ids[] = {2, 5, 9};
+    fake_os_install();
+    fake_os_set_nodes(ids, 3);
+    start_here();
+    ck_assert_uint_eq(vl_topology.count, 3);
+}
+
+/* The node a run of `pages` was taken from, or -1. */
+static int take_pages(unsigned node, unsigned pages)
+{
+    struct vl_run run;
+    if (!vl_place_run(node, pages, 1, VL_DENSE, &run))
+        return -1;
+    const struct vl_slice *slice = vl_slice_of(run.start);
+    ck_assert_ptr_eq(slice, run.heap->slice);
+    ck_assert_int_eq(slice->kind, VL_SLICE_NODE);
+    memset(run.start, 1, VL_PAGE_SIZE);
+    return slice->node;
+}
+
+/* --- Slices of nodes --- */
+
+START_TEST(slices_are_made_when_needed)
+{
+    begin_sparse_world();
+    ck_assert_uint_eq(vl_slice_count, 0);
+    ck_assert_int_eq(take_pages(1, 1), 1);
+    ck_assert_uint_eq(vl_slice_count, 1);
+    ck_assert_int_eq(take_pages(1, WHOLE), 1);
+    ck_assert_uint_eq(vl_slice_count, 1);
+    ck_assert_ptr_eq(vl_place_home(1), &vl_slices[0]);
+    ck_assert_ptr_eq(vl_place_home(2), &vl_slices[1]);
+    ck_assert_uint_eq(vl_slices[1].node, 2);
+    ck_assert_int_eq(take_pages(2, 3), 2);
+    ck_assert_int_eq(take_pages(0, 3), 0);
+    ck_assert_uint_eq(vl_slice_count, 3);
+}
+END_TEST
+
+/* The whole of a node's slice prefers the kernel's node of this number. */
+START_TEST(slices_are_bound_to_their_node)
+{
+    static const unsigned ids[] = {2, 5, 9};
+    begin_sparse_world();
+    for (unsigned node = 0; node < 3; node++) {
+        const struct vl_slice *slice = vl_place_home(node);
+        char *start = (char *)slice->start;
+        const struct fake_os_record *first = fake_os_last(FAKE_BIND, start);
+        const struct fake_os_record *last = fake_os_last(FAKE_BIND, start + slice->size - 1);
+        ck_assert_ptr_nonnull(first);
+        ck_assert_ptr_eq(first, last);
+        ck_assert_uint_eq(first->node, ids[node]);
+        ck_assert_ptr_eq(fake_os_last(FAKE_BIND, slice->units), first);
+    }
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), 3);
+}
+END_TEST
+
+START_TEST(refused_binding_does_no_harm)
+{
+    begin_sparse_world();
+    fake_os_fail_from(FAKE_BIND, 1, EPERM);
+    fake_os_fail_from(FAKE_ADVISE_HUGE, 1, EINVAL);
+    fake_os_fail_from(FAKE_ADVISE_SMALL, 1, EINVAL);
+    for (int node = 0; node < 3; node++)
+        ck_assert_int_eq(take_pages((unsigned)node, 4), node);
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), 3);
+}
+END_TEST
+
+START_TEST(nothing_is_bound_on_one_node)
+{
+    begin_world(1);
+    bool zeroed;
+    ck_assert_int_eq(take_pages(0, 1), 0);
+    ck_assert_ptr_nonnull(vl_place_big(VL_BIG_MIN, 1, &zeroed));
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), 0);
+}
+END_TEST
+
+static void install_with_policy(void)
+{
+    fake_os_install();
+    fake_os_set_policy_chosen(true);
+}
+
+static void install_with_numa_off(void)
+{
+    fake_os_install();
+    vl_options.numa_mode = VL_NUMA_OFF;
+}
+
+static void install_with_failing_probe(void)
+{
+    fake_os_install();
+    fake_os_fail_from(FAKE_ALLOWED_NODES, 1, EPERM);
+}
+
+static void (*const single_node_worlds[])(void) = {
+    install_with_policy, install_with_numa_off, install_with_failing_probe};
+
+START_TEST(nothing_is_bound_where_nobody_wants_it)
+{
+    single_node_worlds[_i]();
+    start_here();
+    ck_assert_uint_eq(vl_topology.count, 1);
+    ck_assert_int_eq(take_pages(0, 1), 0);
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), 0);
+    ck_assert_uint_eq(fake_os_count(FAKE_WHERE), 0);
+}
+END_TEST
+
+/* --- When there is none --- */
+
+START_TEST(node_without_address_space_uses_the_nearest)
+{
+    begin_world(4);
+    ck_assert_int_eq(take_pages(0, 1), 0);
+    ck_assert_int_eq(take_pages(3, 1), 3);
+    fake_os_fail_from(FAKE_RESERVE, 1, ENOMEM);
+    ck_assert_ptr_null(vl_place_home(2));
+    ck_assert_int_eq(take_pages(2, 1), 3); /* nearer to 2 than 0 is */
+    ck_assert_int_eq(take_pages(1, 1), 0);
+    fake_os_heal();
+    ck_assert_int_eq(take_pages(2, 1), 2);
+    ck_assert_ptr_nonnull(vl_place_home(1));
+}
+END_TEST
+
+/* Memory runs out: all that is left is used, own node first, then by distance; then nothing. */
+START_TEST(node_without_memory_uses_all_others_by_distance)
+{
+    static const unsigned order[] = {2, 1, 3, 0}; /* from 2; 1 and 3 are equally near */
+    begin_world(4);
+    for (unsigned node = 0; node < 4; node++)
+        ck_assert_int_eq(take_pages(node, 1), node);
+    fake_os_fail_from(FAKE_PROTECT, 1, ENOMEM);
+    unsigned at = 0, found[4] = {0};
+    for (int node; (node = take_pages(2, WHOLE)) >= 0;) {
+        while (at < 4 && order[at] != (unsigned)node)
+            at++;
+        ck_assert_uint_lt(at, 4);
+        found[at]++;
+    }
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_uint_gt(found[i], 0);
+    fake_os_heal();
+    ck_assert_int_eq(take_pages(2, WHOLE), 2);
+}
+END_TEST
+
+/* What is short is memory: another slice would be of no use, and none is made. */
+START_TEST(no_slice_is_made_for_want_of_memory)
+{
+    begin_world(2);
+    ck_assert_int_eq(take_pages(0, 1), 0);
+    fake_os_fail_from(FAKE_PROTECT, 1, ENOMEM);
+    while (take_pages(0, WHOLE) >= 0) {
+    }
+    ck_assert_uint_eq(count_slices(VL_SLICE_NODE), 1);
+}
+END_TEST
+
+START_TEST(full_slice_is_followed_by_another)
+{
+    enum { REGIONS = 20 };
+    vl_options.va_reserve_bytes = 4 << 20;
+    begin_world(2);
+    for (int i = 0; i < REGIONS; i++)
+        ck_assert_int_eq(take_pages(1, WHOLE), 1);
+    ck_assert_uint_eq(count_slices(VL_SLICE_NODE), REGIONS / 2);
+    ck_assert_ptr_eq(vl_place_home(1), &vl_slices[0]);
+    ck_assert_uint_eq(vl_slices[0].size, 4 << 20);
+}
+END_TEST
+
+/* ulimit -v: slices shrink to what there is, and nearly all of that can be had. */
+START_TEST(short_address_space_is_used_in_small_slices)
+{
+    static const uint64_t limits[] = {64 << 20, 256 << 20, (uint64_t)2 << 30};
+    uint64_t limit = limits[_i], taken = 0;
+    fake_os_install();
+    fake_os_set_address_limit(limit);
+    start_here();
+    unsigned nodes = vl_topology.count;
+    ck_assert_uint_eq(nodes, 8);
+    for (unsigned i = 0; take_pages(i % 2, WHOLE) >= 0; i++)
+        taken += VL_REGION_SIZE;
+    ck_assert_uint_ge(taken, limit / 2);
+    ck_assert_uint_le(fake_os_reserved(), limit);
+    ck_assert_uint_gt(count_slices(VL_SLICE_NODE), 1);
+}
+END_TEST
+
+/* --- Many at a time --- */
+
+static const struct vl_os *os_below;
+
+/* Long enough for the other threads to come here as well. */
+static void *reserve_slowly(size_t size)
+{
+    for (int i = 0; i < 100; i++)
+        sched_yield();
+    return os_below->reserve(size);
+}
+
+static struct vl_slice *homes[TOGETHER_MAX];
+
+static void *find_home(void *number)
+{
+    homes[(uintptr_t)number] = vl_place_home(1);
+    return NULL;
+}
+
+/* Terabytes each on a large machine: with one for every thread there is no room for all. */
+START_TEST(one_home_for_all_threads)
+{
+    static struct vl_os slow_os;
+    begin_bare_world(2);
+    os_below = vl_os;
+    slow_os = *vl_os;
+    slow_os.reserve = reserve_slowly;
+    vl_os = &slow_os;
+    run_together(8, 2, find_home);
+    for (int i = 0; i < 8; i++)
+        ck_assert_ptr_eq(homes[i], homes[0]);
+    ck_assert_uint_eq(count_slices(VL_SLICE_NODE), 1);
+}
+END_TEST
+
+/* --- Big blocks --- */
+
+START_TEST(big_blocks_are_bound_to_no_node)
+{
+    bool zeroed;
+    begin_world(4);
+    char *block = vl_place_big(10 << 20, 1, &zeroed);
+    ck_assert_ptr_nonnull(block);
+    ck_assert(zeroed);
+    ck_assert_int_eq(vl_slice_of(block)->kind, VL_SLICE_BIG);
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), 0);
+    ck_assert_uint_eq(count_slices(VL_SLICE_NODE), 0);
+}
+END_TEST
+
+START_TEST(big_block_larger_than_any_slice_gets_its_own)
+{
+    bool zeroed;
+    fake_os_install();
+    fake_os_set_address_limit(256 << 20);
+    start_here();
+    ck_assert_ptr_nonnull(vl_place_big(VL_BIG_MIN, 1, &zeroed));
+    char *block = vl_place_big(100 << 20, VL_REGION_SIZE, &zeroed);
+    ck_assert_ptr_nonnull(block);
+    ck_assert(is_aligned(block, VL_REGION_SIZE));
+    block[0] = block[(100 << 20) - 1] = 1;
+    ck_assert_ptr_null(vl_place_big(300 << 20, 1, &zeroed));
+    ck_assert_ptr_nonnull(vl_place_big(VL_BIG_MIN, 1, &zeroed));
+}
+END_TEST
+
+/* Where address space is short, slices of which nothing is in use make room for others. */
+START_TEST(idle_slices_make_room)
+{
+    enum { LIMIT = 256 << 20 };
+    bool zeroed;
+    fake_os_install();
+    fake_os_set_address_limit(LIMIT);
+    start_here();
+    for (int round = 0; round < 20; round++) {
+        void *block = vl_place_big((unsigned)(LIMIT / 4 + (round << 20)), 1, &zeroed);
+        ck_assert_msg(block != NULL, "no room for the block of round %d", round);
+        vl_large_give(vl_slice_of(block), block, "free");
+    }
+    for (uint64_t taken = 0; taken < LIMIT / 2; taken += VL_REGION_SIZE)
+        ck_assert_int_eq(take_pages(0, WHOLE), 0);
+    ck_assert_uint_le(fake_os_reserved(), LIMIT);
+}
+END_TEST
+
+/* --- Huge pages and what is returned --- */
+
+static bool advised(enum fake_os_call call, uintptr_t address)
+{
+    return fake_os_last(call, (void *)address) != NULL;
+}
+
+START_TEST(huge_pages_from_the_start_option_on)
+{
+    vl_options.huge_start_bytes = 8 << 20;
+    begin_world(2);
+    const struct vl_slice *slice = vl_place_home(1);
+    ck_assert(advised(FAKE_ADVISE_SMALL, slice->start));
+    ck_assert(advised(FAKE_ADVISE_SMALL, slice->start + (8 << 20) - 1));
+    ck_assert(!advised(FAKE_ADVISE_HUGE, slice->start + (8 << 20) - 1));
+    ck_assert(advised(FAKE_ADVISE_HUGE, slice->start + (8 << 20)));
+    ck_assert(!advised(FAKE_ADVISE_SMALL, slice->start + (8 << 20)));
+    ck_assert(advised(FAKE_ADVISE_HUGE, slice->start + slice->size - 1));
+}
+END_TEST
+
+START_TEST(no_huge_pages_where_they_are_forbidden)
+{
+    bool zeroed;
+    vl_options.hugepage_mode = VL_HUGEPAGE_NEVER;
+    begin_world(2);
+    vl_place_home(1);
+    ck_assert_ptr_nonnull(vl_place_big(VL_BIG_MIN, 1, &zeroed));
+    ck_assert_uint_eq(vl_slice_count, 2);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_HUGE), 0);
+    for (int i = 0; i < 2; i++) {
+        ck_assert(advised(FAKE_ADVISE_SMALL, vl_slices[i].start));
+        ck_assert(advised(FAKE_ADVISE_SMALL, vl_slices[i].start + vl_slices[i].size - 1));
+    }
+}
+END_TEST
+
+START_TEST(purge_reaches_every_heap)
+{
+    enum { BLOCK = 4 << 20 };
+    struct vl_run run;
+    bool zeroed;
+    begin_world(3);
+    vl_options.purge_delay_ms = 1000;
+    for (unsigned node = 0; node < 3; node++) {
+        ck_assert(vl_place_run(node, WHOLE, 1, VL_DENSE, &run));
+        vl_page_heap_give(run.heap, run.region, run.page);
+    }
+    void *block = vl_place_big(BLOCK, 1, &zeroed);
+    vl_large_give(vl_slice_of(block), block, "free");
+    ck_assert_uint_eq(vl_place_purge(1000), 0);
+    fake_os_sleep(999);
+    ck_assert_uint_eq(vl_place_purge(1000), 0);
+    fake_os_sleep(1);
+    ck_assert_uint_eq(vl_place_purge(1000), 3 * VL_REGION_SIZE + BLOCK);
+    ck_assert_uint_eq(vl_place_purge(0), 0);
+}
+END_TEST
+
+Suite *vl_suite(void)
+{
+    Suite *suite = suite_create("numa/place");
+
+    TCase *slices = tcase_create("slices");
+    tcase_add_test(slices, slices_are_made_when_needed);
+    tcase_add_test(slices, slices_are_bound_to_their_node);
+    tcase_add_test(slices, refused_binding_does_no_harm);
+    tcase_add_test(slices, nothing_is_bound_on_one_node);
+    tcase_add_loop_test(slices, nothing_is_bound_where_nobody_wants_it, 0, 3);
+    tcase_add_test(slices, one_home_for_all_threads);
+    suite_add_tcase(suite, slices);
+
+    TCase *want = tcase_create("want");
+    tcase_add_test(want, node_without_address_space_uses_the_nearest);
+    tcase_add_test(want, node_without_memory_uses_all_others_by_distance);
+    tcase_add_test(want, no_slice_is_made_for_want_of_memory);
+    tcase_add_test(want, full_slice_is_followed_by_another);
+    tcase_add_loop_test(want, short_address_space_is_used_in_small_slices, 0, 3);
+    suite_add_tcase(suite, want);
+
+    TCase *big = tcase_create("big");
+    tcase_add_test(big, big_blocks_are_bound_to_no_node);
+    tcase_add_test(big, big_block_larger_than_any_slice_gets_its_own);
+    tcase_add_test(big, idle_slices_make_room);
+    suite_add_tcase(suite, big);
+
+    TCase *memory = tcase_create("memory");
+    tcase_add_test(memory, huge_pages_from_the_start_option_on);
+    tcase_add_test(memory, no_huge_pages_where_they_are_forbidden);
+    tcase_add_test(memory, purge_reaches_every_heap);
+    suite_add_tcase(suite, memory);
+    return suite;
+}
