@@ -62,16 +62,32 @@ void vl_region_set_update(struct vl_region_set *set, struct vl_region *region)
     vl_region_set_add(set, region);
 }
 
-/* The smallest class all of whose regions have a free run of `pages`. */
-static unsigned sufficient_class(unsigned pages)
+/* Regions of the wanted run's own class are looked at one by one, as many as this. */
+enum { FIT_TRIES = 8 };
+
+/* A class holds regions whose longest runs differ a little: one whose run is long enough. */
+static struct vl_region *pick_in_class(const struct vl_region_set *set, unsigned class,
+                                       unsigned pages)
 {
-    unsigned class = vl_run_class(pages);
-    return pages > 16 && vl_run_class(pages - 1) == class ? class + 1 : class;
+    int tries = FIT_TRIES;
+    for (unsigned bucket = class * 4; bucket < class * 4 + 4; bucket++) {
+        struct vl_region *region = vl_region_at(set->slice, set->buckets[bucket].first);
+        for (; region != NULL && tries > 0; tries--) {
+            if (region->free_run_max >= pages)
+                return region;
+            region = vl_region_at(set->slice, region->next);
+        }
+    }
+    return NULL;
 }
 
 struct vl_region *vl_region_set_pick(const struct vl_region_set *set, unsigned pages)
 {
-    unsigned from = sufficient_class(pages) * 4;
+    unsigned class = vl_run_class(pages);
+    struct vl_region *fit = pick_in_class(set, class, pages);
+    if (fit != NULL)
+        return fit;
+    unsigned from = (class + 1) * 4; /* every run of a higher class is long enough */
     for (unsigned word = from / 64; word < VL_REGION_BUCKET_WORDS; word++) {
         uint64_t bits = set->occupied[word];
         if (word == from / 64)

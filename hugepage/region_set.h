@@ -8,8 +8,8 @@
  *      bucket = class of free_run_max * 4 + quarter of the region that is free
  *
  *      occupied  0 0 1 0 0 0 1 1 0 ...     a bit per bucket: the pick is the lowest bit
- *                    |       | |           from the wanted run's class on
- *                  region  region
+ *                    |       | |           behind the wanted run's class, unless one of
+ *                  region  region          the first regions of that class fits
  *
  * Every function wants the page heap's lock.
  */

@@ -9,6 +9,17 @@
 #   scripts         on the sources and on the finished library
 
 UNIT_TESTS = \
+	%D%/cache/test_boot \
+	%D%/cache/test_central \
+	%D%/cache/test_fork \
+	%D%/cache/test_front \
+	%D%/cache/test_large \
+	%D%/cache/test_magazine \
+	%D%/cache/test_remote \
+	%D%/cache/test_span \
+	%D%/cache/test_stats \
+	%D%/cache/test_thread \
+	%D%/cache/test_trim \
 	%D%/core/test_bits \
 	%D%/core/test_idstack \
 	%D%/core/test_lock \
@@ -24,7 +35,9 @@ UNIT_TESTS = \
 	%D%/hugepage/test_extent \
 	%D%/hugepage/test_page_heap \
 	%D%/hugepage/test_region \
-	%D%/hugepage/test_region_set
+	%D%/hugepage/test_region_set \
+	%D%/numa/test_place \
+	%D%/numa/test_topology
 
 API_TESTS = \
 	%D%/api/test_alignment \
@@ -49,7 +62,9 @@ test_headers = \
 	%D%/api/support.h \
 	%D%/fake_os.h \
 	%D%/hugepage/extent_model.h \
-	%D%/hugepage/region_model.h
+	%D%/hugepage/region_model.h \
+	%D%/model.h \
+	%D%/world.h
 
 harness_sources = \
 	%D%/api/support.c \

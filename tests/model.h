@@ -18,10 +18,10 @@ struct note {
 enum { MODEL_MIN = sizeof(struct note), MODEL_STEP = 4096, MODEL_PIECE = 64 };
 
 /* Contents behind the note: all of a small block, of a large one a piece of every page. */
-#define FOR_PIECES(at, length, size)                                                              \
-    for (size_t at = MODEL_MIN, length;                                                           \
-         at < (size) &&                                                                           \
-         (length = (size) <= MODEL_STEP ? (size)-at : vl_min(MODEL_PIECE, (size)-at), true);      \
+#define FOR_PIECES(at, length, size)                                                         \
+    for (size_t at = MODEL_MIN, length;                                                      \
+         at < (size) &&                                                                      \
+         (length = (size) <= MODEL_STEP ? (size)-at : vl_min(MODEL_PIECE, (size)-at), true); \
          at = (size) <= MODEL_STEP ? (size) : vl_round_down(at, MODEL_STEP) + MODEL_STEP)
 
 static inline void *model_fill(void *block, size_t size, uint64_t seed)

@@ -15,10 +15,10 @@
 #include <pthread.h>
 
 /* check notes each of its assertions in a file: too slow for inner loops, and not for threads. */
-#define require(condition)                                                                        \
-    do {                                                                                          \
-        if (!(condition))                                                                         \
-            ck_abort_msg("expected %s", #condition);                                              \
+#define require(condition)                           \
+    do {                                             \
+        if (!(condition))                            \
+            ck_abort_msg("expected %s", #condition); \
     } while (0)
 
 /* Places twice: when they are first started, libnuma is asked for the distances of this machine. */

@@ -95,8 +95,7 @@ START_TEST(one_empty_span_stays_at_most)
         require(count_in_list(central, VL_SPAN_EMPTY) <= 1);
     }
     ck_assert_uint_le(central->spans, 1);
-    ck_assert_uint_eq(central->objects_free,
-                      central->spans * vl_size_classes[class].objects);
+    ck_assert_uint_eq(central->objects_free, central->spans * vl_size_classes[class].objects);
     ck_assert_uint_eq(pages_used(), central->spans * vl_size_classes[class].span_pages);
     vl_central_release_empty(central);
     ck_assert_uint_eq(central->spans, 0);
@@ -109,11 +108,11 @@ END_TEST
 static unsigned list_expected(const struct vl_span *span)
 {
     unsigned objects = vl_span_objects(span), free = span->free;
-    return free == 0                ? VL_SPAN_FULL
-           : free == objects        ? VL_SPAN_EMPTY
-           : free * 4 <= objects    ? 0
-           : free * 2 <= objects    ? 1
-                                    : 2;
+    return free == 0             ? VL_SPAN_FULL
+           : free == objects     ? VL_SPAN_EMPTY
+           : free * 4 <= objects ? 0
+           : free * 2 <= objects ? 1
+                                 : 2;
 }
 
 static void check_central(const struct vl_central *central)
@@ -343,7 +342,7 @@ START_TEST(every_object_has_one_holder)
     begin_bare_world(1);
     run_together(4, 1, take_and_give);
     ck_assert_uint_eq(doubles, 0);
-    for (unsigned class = 1; class < VL_CLASSES; class++) {
+    for (unsigned class = 1; class < VL_CLASSES; class ++) {
         check_central(&vl_centrals[0][class]);
         vl_central_release_empty(&vl_centrals[0][class]);
         ck_assert_uint_eq(vl_centrals[0][class].spans, 0);

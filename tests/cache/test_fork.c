@@ -63,7 +63,7 @@ static void tear(void *structure, size_t size)
 static void tear_centrals(void)
 {
     for (unsigned node = 0; node < NODES; node++)
-        for (unsigned class = 1; class < VL_CLASSES; class++) {
+        for (unsigned class = 1; class < VL_CLASSES; class ++) {
             struct vl_central *central = &vl_centrals[node][class];
             vl_set(&central->lock.word, class % 2 == 0 ? VL_LOCK_HELD : VL_LOCK_CONTENDED);
             for (unsigned list = 0; list < VL_SPAN_LISTS; list++)

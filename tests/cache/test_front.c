@@ -42,7 +42,8 @@ static void check_nothing_is_left(void)
 static const struct {
     unsigned threads, nodes;
     size_t steps;
-} crowds[] = {{1, 1, 100000}, {1, 2, 20000}, {2, 1, 50000}, {4, 2, 30000}, {8, 1, 20000}, {8, 8, 20000}};
+} crowds[] = {{1, 1, 100000}, {1, 2, 20000}, {2, 1, 50000},
+              {4, 2, 30000},  {8, 1, 20000}, {8, 8, 20000}};
 #define CROWDS ((int)(sizeof crowds / sizeof crowds[0]))
 
 START_TEST(random_work)
@@ -161,8 +162,8 @@ END_TEST
 
 enum { CALLS_MAX = 80 };
 
-static const size_t scene_sizes[] = {1, 100, 1000, 5000, 40000, 200000, 500000, 900000,
-                                     1 << 20, 3 << 20};
+static const size_t scene_sizes[] = {1,      100,    1000,   5000,    40000,
+                                     200000, 500000, 900000, 1 << 20, 3 << 20};
 enum { SCENE_SIZES = sizeof scene_sizes / sizeof scene_sizes[0] };
 
 /* What came of an attempt: a block that is right, or NULL and ENOMEM. */
@@ -210,8 +211,7 @@ static unsigned play_scene(void)
             ck_assert_msg(resized != NULL || other > size, "a block that shrinks was refused");
             refused += resized == NULL;
             blocks[kind][i] = resized == NULL ? block : resized;
-            require(size < MODEL_MIN ||
-                    model_is_whole_to(blocks[kind][i], vl_min(size, other)));
+            require(size < MODEL_MIN || model_is_whole_to(blocks[kind][i], vl_min(size, other)));
             checked(resized, 0);
         }
     for (unsigned kind = 0; kind < 3; kind++)

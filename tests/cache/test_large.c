@@ -183,8 +183,8 @@ END_TEST
 
 START_TEST(big_block_keeps_its_contents)
 {
-    static const size_t sizes[] = {3 << 20, 5 << 20, 64 << 20, 65 << 20, 2 << 20, VL_BIG_MIN,
-                                   20 << 20};
+    static const size_t sizes[] = {3 << 20, 5 << 20,    64 << 20, 65 << 20,
+                                   2 << 20, VL_BIG_MIN, 20 << 20};
     size_t have = VL_BIG_MIN;
     void *block = take(have, 16);
     pattern_fill(block, have, 1);

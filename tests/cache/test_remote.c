@@ -61,8 +61,8 @@ static void check_nodes(const struct batch *batch, unsigned node)
 
 START_TEST(blocks_come_from_the_node_of_the_thread)
 {
-    static const size_t sizes[] = {1, 64, 1024, 1025, 30000, VL_SMALL_MAX, VL_SMALL_MAX + 1,
-                                   VL_BIG_MIN - 1};
+    static const size_t sizes[] = {
+        1, 64, 1024, 1025, 30000, VL_SMALL_MAX, VL_SMALL_MAX + 1, VL_BIG_MIN - 1};
     void *blocks[20];
     unsigned node = (unsigned)_i;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {

@@ -36,13 +36,13 @@ START_TEST(small_blocks_are_counted_to_the_last)
     enum { EACH = 3 };
     static void *blocks[VL_CLASSES][EACH];
     uint64_t bytes = 0, count = 0;
-    for (unsigned class = 1; class < VL_CLASSES; class++)
+    for (unsigned class = 1; class < VL_CLASSES; class ++)
         for (unsigned i = 0; i < EACH; i++) {
             blocks[class][i] = vl_alloc(vl_size_classes[class].size);
             bytes += vl_size_classes[class].size;
             check_used(bytes, ++count, 0, 0, 0);
         }
-    for (unsigned class = 1; class < VL_CLASSES; class++)
+    for (unsigned class = 1; class < VL_CLASSES; class ++)
         for (unsigned i = 0; i < EACH; i++) {
             vl_free(blocks[class][i]);
             bytes -= vl_size_classes[class].size;

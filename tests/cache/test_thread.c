@@ -114,19 +114,24 @@ START_TEST(cache_goes_to_the_next_on_its_node)
 }
 END_TEST
 
-static void *count_refills(void *unused)
+static void *take_and_give_back(void *unused)
 {
+    void *block = vl_alloc(100);
     (void)unused;
-    vl_free(vl_alloc(100));
-    return (void *)(uintptr_t)vl_get(&vl_cache_self->refills);
+    vl_free(block);
+    return block;
 }
 
-/* What the last owner left in the magazines serves the next. */
+/* What the last owner left in the magazines serves the next: the same block, and none from the
+ * spans. */
 START_TEST(adopted_cache_is_warm)
 {
-    void *refills = run_on(0, count_refills, nothing);
+    const struct vl_central *central = &vl_centrals[0][vl_class_of_size(100)];
+    void *block = run_on(0, take_and_give_back, nothing);
+    uint64_t objects_free = central->objects_free;
     for (int i = 0; i < 5; i++)
-        ck_assert_ptr_eq(run_on(0, count_refills, nothing), refills);
+        ck_assert_ptr_eq(run_on(0, take_and_give_back, nothing), block);
+    ck_assert_uint_eq(central->objects_free, objects_free);
 }
 END_TEST
 
@@ -157,7 +162,7 @@ END_TEST
 static size_t held_by(const struct vl_cache *cache)
 {
     size_t bytes = 0;
-    for (unsigned class = 1; class < VL_CLASSES; class++)
+    for (unsigned class = 1; class < VL_CLASSES; class ++)
         bytes += vl_cache_count(cache, class) * (size_t)vl_size_classes[class].size;
     return bytes;
 }
@@ -170,7 +175,7 @@ START_TEST(budget_is_kept)
     static void *blocks[BLOCKS];
     size_t count = 0, loaded_max = 0, held_max = 0;
     vl_options.thread_cache_bytes = 256 << 10;
-    for (unsigned class = 1; class < VL_CLASSES; class++) {
+    for (unsigned class = 1; class < VL_CLASSES; class ++) {
         const struct vl_size_class *c = &vl_size_classes[class];
         loaded_max += (size_t)c->size * c->capacity;
         for (unsigned i = 0; i < 3u * c->capacity; i++)
@@ -201,7 +206,7 @@ START_TEST(magazines_are_used_again)
 {
     uint32_t end = 0;
     for (int wave = 0; wave < 20; wave++) {
-        for (unsigned class = 1; class <= vl_class_of_size(4096); class++)
+        for (unsigned class = 1; class <= vl_class_of_size(4096); class ++)
             fill_and_empty(vl_size_classes[class].size, 1000);
         vl_trim();
         if (wave == 0)

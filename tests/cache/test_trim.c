@@ -23,8 +23,8 @@ static void check_all_returned(void)
     ck_assert_uint_ge(stats.purged_bytes, stats.regions_clean << VL_REGION_SHIFT);
     for (uint32_t i = 0; i < vl_slice_count; i++)
         for (uint32_t r = 0; vl_slices[i].kind == VL_SLICE_NODE && r < vl_page_heaps[i].fresh; r++)
-            ck_assert_ptr_nonnull(fake_os_last(
-                FAKE_ADVISE_DISCARD, (char *)vl_slices[i].start + r * VL_REGION_SIZE));
+            ck_assert_ptr_nonnull(
+                fake_os_last(FAKE_ADVISE_DISCARD, (char *)vl_slices[i].start + r * VL_REGION_SIZE));
 }
 
 static void *work_in_all_sizes(void *unused)

@@ -83,10 +83,9 @@ static void change_everything(const struct extent_world *world, unsigned depth,
     }
 }
 
-/* Every sequence from the beginning, and from a full row with everything still in use. */
-START_TEST(every_sequence)
+/* From the beginning, and from a full row with everything still in use. */
+static void every_sequence_in(struct extent_world world)
 {
-    struct extent_world world = {.now_ms = 1};
     unsigned long changes = 0;
     change_everything(&world, DEPTH, &changes);
     ck_assert_uint_gt(changes, 100000);
@@ -96,7 +95,18 @@ START_TEST(every_sequence)
     for (uint32_t first = 0; first + 1 < MODEL_GRAINS; first++)
         split_both(&world, first, 1);
     change_everything(&world, DEPTH, &changes);
-    ck_assert_uint_gt(changes, 100000);
+    ck_assert_uint_gt(changes, 200000);
+}
+
+START_TEST(every_sequence)
+{
+    every_sequence_in((struct extent_world){.now_ms = 1});
+}
+END_TEST
+
+START_TEST(every_sequence_with_dirty_ones_apart)
+{
+    every_sequence_in((struct extent_world){.now_ms = 1, .extents.dirty_apart = true});
 }
 END_TEST
 
@@ -106,6 +116,7 @@ Suite *vl_suite(void)
     TCase *everything = timed_case("everything", 120);
 
     tcase_add_test(everything, every_sequence);
+    tcase_add_test(everything, every_sequence_with_dirty_ones_apart);
     suite_add_tcase(suite, everything);
     return suite;
 }

@@ -62,7 +62,8 @@ static inline void model_join(struct extent_world *world, uint32_t grain)
 {
     if (grain == 0 || grain >= world->fresh || !world->row[grain].begins ||
         world->row[grain].state == VL_EXTENT_USED ||
-        world->row[grain - 1].state != world->row[grain].state)
+        world->row[grain - 1].state != world->row[grain].state ||
+        (world->row[grain].state == VL_EXTENT_DIRTY && world->extents.dirty_apart))
         return;
     uint32_t first = grain - 1;
     while (!world->row[first].begins)
@@ -113,6 +114,9 @@ static inline void check_extents(struct extent_world *world)
         model_assert(extent->state != VL_EXTENT_DIRTY ||
                          extent->freed_ms == world->row[first].freed_ms,
                      "%u", first);
+        /* A pointer into a block must not find an old block there. */
+        for (uint32_t inner = first + 1; inner < next; inner++)
+            model_assert(world->table[inner].state == VL_EXTENT_NONE, "%u", inner);
         bool free_after = next < world->fresh && model_is_free(world, next);
         model_assert(vl_extent_free_after(extents, extent) ==
                          (free_after ? &world->table[next] : NULL),

@@ -4,7 +4,7 @@
  */
 #include "tests/world.h"
 
-#include <sched.h>
+#include <unistd.h>
 
 enum { WHOLE = VL_REGION_PAGES };
 
@@ -109,8 +109,8 @@ static void install_with_failing_probe(void)
     fake_os_fail_from(FAKE_ALLOWED_NODES, 1, EPERM);
 }
 
-static void (*const single_node_worlds[])(void) = {
-    install_with_policy, install_with_numa_off, install_with_failing_probe};
+static void (*const single_node_worlds[])(void) = {install_with_policy, install_with_numa_off,
+                                                   install_with_failing_probe};
 
 START_TEST(nothing_is_bound_where_nobody_wants_it)
 {
@@ -212,8 +212,7 @@ static const struct vl_os *os_below;
 /* Long enough for the other threads to come here as well. */
 static void *reserve_slowly(size_t size)
 {
-    for (int i = 0; i < 100; i++)
-        sched_yield();
+    usleep(20 * 1000);
     return os_below->reserve(size);
 }
 

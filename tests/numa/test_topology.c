@@ -143,8 +143,8 @@ START_TEST(sparse_ids_and_nodes_without_memory)
     static const uint16_t ids[] = {1, 8, 9, 200, 1023};
     static const struct {
         unsigned node, index;
-    } expected[] = {{0, 0},  {1, 0},   {4, 0},   {5, 1},    {8, 1},   {9, 2},
-                    {10, 2}, {104, 2}, {105, 3}, {200, 3}, {611, 3}, {612, 4}, {1023, 4}};
+    } expected[] = {{0, 0},   {1, 0},   {4, 0},   {5, 1},   {8, 1},   {9, 2},   {10, 2},
+                    {104, 2}, {105, 3}, {200, 3}, {611, 3}, {612, 4}, {1023, 4}};
     set_ids(ids, 5);
     check_order(on_a_line);
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
