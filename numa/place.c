@@ -11,9 +11,10 @@ struct vl_big_heap vl_big_heaps[VL_SLICES_MAX];
 /* Smallest slice worth its bookkeeping, where address space is short. */
 #define SHORT_SLICE_MIN ((uint64_t)4 << 20)
 
+/* What the next slice of a kind asks for; less once that was too much. */
 static struct {
-    size_t node_bytes;
-    size_t big_bytes;
+    _Atomic size_t node_bytes;
+    _Atomic size_t big_bytes;
 } slice_sizes;
 
 static size_t power_of_two_below(uint64_t bytes)
@@ -28,9 +29,9 @@ void vl_place_start(void)
     uint64_t node = vl_max(NODE_SLICE_MIN, 4 * memory / vl_topology.count);
     if (vl_options.va_reserve_bytes != VL_SIZE_AUTO)
         node = vl_max(SHORT_SLICE_MIN, vl_options.va_reserve_bytes);
-    slice_sizes.node_bytes = power_of_two_below(vl_min(node, SLICE_MAX));
-    slice_sizes.big_bytes =
-        power_of_two_below(vl_min(vl_max(BIG_SLICE_MIN, 8 * memory), SLICE_MAX));
+    uint64_t big = vl_max(BIG_SLICE_MIN, 8 * memory);
+    vl_set(&slice_sizes.node_bytes, power_of_two_below(vl_min(node, SLICE_MAX)));
+    vl_set(&slice_sizes.big_bytes, power_of_two_below(vl_min(big, SLICE_MAX)));
 }
 
 static void prepare(struct vl_slice *slice)
@@ -44,10 +45,10 @@ static void prepare(struct vl_slice *slice)
 /* Makes a slice of `*size` bytes. Where that does not fit into the address space, notes in `*size`
  * an eighth of what the process may have, or half of what was tried, and makes that, down to
  * `least`. */
-static bool make_slice(struct vl_slice_plan plan, size_t *size, size_t least)
+static bool make_slice(struct vl_slice_plan plan, _Atomic size_t *size, size_t least)
 {
     plan.prepare = prepare;
-    plan.size = vl_max(*size, least);
+    plan.size = vl_max(vl_get(size), least);
     if (vl_slice_create(&plan) != NULL)
         return true;
     uint64_t limit = vl_os->address_limit();
@@ -56,7 +57,7 @@ static bool make_slice(struct vl_slice_plan plan, size_t *size, size_t least)
     for (;; try /= 2) {
         plan.size = vl_max(try, least);
         if (vl_slice_create(&plan) != NULL) {
-            *size = vl_min(*size, try);
+            vl_set(size, vl_min(vl_get(size), try));
             return true;
         }
         if (try <= least || try < SHORT_SLICE_MIN)
@@ -95,19 +96,47 @@ static bool retire_idle_slices(void)
     return any;
 }
 
-/* The same, with what idle slices hold if need be. */
-static bool find_slice(struct vl_slice_plan plan, size_t *size, size_t least)
+/* The same, with what idle slices hold where ulimit -v bounds the address space: else it is not what
+ * is missing, and the request is beyond reason. */
+static bool make_slice_somehow(struct vl_slice_plan plan, _Atomic size_t *size, size_t least)
 {
-    return make_slice(plan, size, least) ||
-           (retire_idle_slices() && make_slice(plan, size, least));
+    if (make_slice(plan, size, least))
+        return true;
+    uint64_t limit = vl_os->address_limit();
+    return limit != UINT64_MAX && least < limit && retire_idle_slices() &&
+           make_slice(plan, size, least);
 }
 
-static bool make_node_slice(unsigned node)
+/*
+ * One thread at a time makes a slice, so that threads that start together do not make one each. The
+ * others wait for it and look again: true means that there may be a slice now. No lock is held over
+ * the system calls: a hook of mmap that allocates comes back here in the making thread, and passes.
+ */
+static _Atomic bool being_made;
+static _Thread_local bool making __attribute__((tls_model("initial-exec")));
+
+static bool find_slice(const struct vl_slice_plan *plan, _Atomic size_t *size, size_t least)
+{
+    if (making)
+        return make_slice_somehow(*plan, size, least);
+    if (atomic_exchange_explicit(&being_made, true, memory_order_acquire)) {
+        while (vl_get_acquire(&being_made))
+            vl_os->yield();
+        return true;
+    }
+    making = true;
+    bool made = make_slice_somehow(*plan, size, least);
+    making = false;
+    vl_set_release(&being_made, false);
+    return made;
+}
+
+static bool find_node_slice(unsigned node)
 {
     struct vl_slice_plan plan = vl_page_heap_plan(node, 0);
     plan.bind = vl_topology.bind;
     plan.bind_node = vl_topology.ids[node];
-    return find_slice(plan, &slice_sizes.node_bytes, SHORT_SLICE_MIN);
+    return find_slice(&plan, &slice_sizes.node_bytes, SHORT_SLICE_MIN);
 }
 
 static bool run_from_node(unsigned node, unsigned pages, unsigned align,
@@ -134,9 +163,9 @@ bool vl_place_run(unsigned node, unsigned pages, unsigned align, enum vl_populat
 {
     if (run_from_node(node, pages, align, population, run))
         return true;
-    if (node_is_full(node) && make_node_slice(node) &&
-        run_from_node(node, pages, align, population, run))
-        return true;
+    while (node_is_full(node) && find_node_slice(node))
+        if (run_from_node(node, pages, align, population, run))
+            return true;
     for (unsigned i = 1; i < vl_topology.count; i++)
         if (run_from_node(vl_topology.nearest[node][i], pages, align, population, run))
             return true;
@@ -164,20 +193,22 @@ static bool big_has_room(size_t bytes, size_t align)
 
 void *vl_place_big(size_t bytes, size_t align, bool *zeroed)
 {
-    void *block = big_from_slices(bytes, align, zeroed);
-    if (block != NULL || big_has_room(bytes, align))
-        return block;
     /* Room for the block wherever the slice comes to lie. */
     size_t least = vl_round_up(bytes, VL_REGION_SIZE) + vl_max(align, VL_REGION_SIZE);
-    if (!find_slice(vl_big_heap_plan(0), &slice_sizes.big_bytes, least))
-        return NULL;
-    return big_from_slices(bytes, align, zeroed);
+    struct vl_slice_plan plan = vl_big_heap_plan(0);
+    void *block = big_from_slices(bytes, align, zeroed);
+    while (block == NULL && !big_has_room(bytes, align)) {
+        if (!find_slice(&plan, &slice_sizes.big_bytes, least))
+            return NULL;
+        block = big_from_slices(bytes, align, zeroed);
+    }
+    return block;
 }
 
 struct vl_slice *vl_place_home(unsigned node)
 {
     struct vl_slice *slice = first_slice(node);
-    if (slice == NULL && make_node_slice(node))
+    while (slice == NULL && find_node_slice(node))
         slice = first_slice(node);
     return slice;
 }
@@ -196,6 +227,7 @@ size_t vl_place_purge(uint64_t age_ms)
 void vl_place_after_fork(void)
 {
     vl_slices_after_fork();
+    vl_set(&being_made, making); /* what another thread was making is not made any more */
     uint32_t count = vl_get_acquire(&vl_slice_count);
     for (uint32_t i = 0; i < count; i++)
         if (vl_slices[i].kind == VL_SLICE_NODE)
