@@ -5,6 +5,7 @@
 #include <string.h>
 
 struct vl_central vl_centrals[VL_NODE_INDEX_MAX][VL_CLASSES];
+_Atomic uint64_t vl_arrived_blocks, vl_arrived_bytes;
 
 static unsigned list_for(const struct vl_span *span)
 {
@@ -209,6 +210,8 @@ void vl_central_give_mixed(void *const *objects, unsigned count, const char *fun
         if (class == VL_CLASS_NONE || class >= VL_CLASSES)
             vl_misuse(function, VL_MISUSE_DOUBLE_FREE, same[0]);
         vl_central_give(class, same, chosen, function);
+        vl_add(&vl_arrived_blocks, chosen);
+        vl_add(&vl_arrived_bytes, (uint64_t)chosen * vl_size_classes[class].size);
         count = kept;
     }
 }

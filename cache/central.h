@@ -36,7 +36,8 @@ unsigned vl_central_take(unsigned node, unsigned class, void **objects, unsigned
  * the program called. */
 void vl_central_give(unsigned class, void *const *objects, unsigned count, const char *function);
 
-/* The same with up to VL_MIXED_MAX objects of any classes. */
+/* The same with up to VL_MIXED_MAX objects of any classes, which outboxes have brought: counted. */
+extern _Atomic uint64_t vl_arrived_blocks, vl_arrived_bytes;
 void vl_central_give_mixed(void *const *objects, unsigned count, const char *function);
 
 /* Unmakes the spans that are empty. */

@@ -118,12 +118,25 @@ static unsigned class_at(const struct vl_slice *slice, const void *block)
     return class < VL_CLASSES ? class : VL_CLASS_NONE;
 }
 
+/* Bytes of the block at `block`; dies in the name of `function` if there is none. */
+static size_t bytes_at(const struct vl_slice *slice, const void *block, const char *function)
+{
+    if (slice == NULL)
+        return vl_boot_bytes(block);
+    unsigned class = class_at(slice, block);
+    if (class == VL_CLASS_NONE)
+        return vl_large_bytes(slice, block, function);
+    if ((uintptr_t)block % VL_MIN_ALIGN != 0)
+        vl_misuse(function, VL_MISUSE_INTERIOR, block);
+    return vl_size_classes[class].size;
+}
+
 static void give_small(struct vl_cache *cache, unsigned node, unsigned class, void *object)
 {
     if (cache == NULL) {
         vl_central_give(class, &object, 1, "free");
     } else if (node != cache->node) {
-        vl_cache_send(cache, object);
+        vl_cache_send(cache, class, object);
     } else {
         void **top = cache->top[class];
         if (vl_magazine_is_full(top)) {
@@ -144,7 +157,7 @@ void vl_free_slow(void *block)
         return; /* from cache/boot */
     unsigned class = class_at(slice, block);
     if (vl_unlikely(vl_options.fill_mode == VL_FILL_JUNK))
-        memset(block, FREED_BYTE, vl_usable_size(block));
+        memset(block, FREED_BYTE, bytes_at(slice, block, "free"));
     if (class == VL_CLASS_NONE) {
         vl_large_give(slice, block, "free");
         return;
@@ -154,19 +167,6 @@ void vl_free_slow(void *block)
     struct vl_cache *cache = vl_cache_enter();
     give_small(cache, slice->node, class, block);
     vl_cache_leave(cache);
-}
-
-/* Bytes of the block at `block`; dies in the name of `function` if there is none. */
-static size_t bytes_at(const struct vl_slice *slice, const void *block, const char *function)
-{
-    if (slice == NULL)
-        return vl_boot_bytes(block);
-    unsigned class = class_at(slice, block);
-    if (class == VL_CLASS_NONE)
-        return vl_large_bytes(slice, block, function);
-    if ((uintptr_t)block % VL_MIN_ALIGN != 0)
-        vl_misuse(function, VL_MISUSE_INTERIOR, block);
-    return vl_size_classes[class].size;
 }
 
 size_t vl_usable_size(const void *block)
@@ -200,9 +200,14 @@ void *vl_resize(void *block, size_t size)
         if (resized != NULL)
             return resized;
     }
+    int errno_before = errno;
     void *moved = vl_alloc(size);
+    if (moved == NULL && size <= have) {
+        errno = errno_before; /* a block can always shrink */
+        return block;
+    }
     if (moved == NULL)
-        return size <= have ? block : NULL; /* a block can always shrink */
+        return NULL;
     memcpy(moved, block, vl_min(have, size));
     vl_free(block);
     return moved;

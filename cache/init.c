@@ -16,7 +16,6 @@ enum { ASLEEP, STARTING, READY };
 static _Atomic int phase;
 static _Thread_local bool starting __attribute__((tls_model("initial-exec")));
 static bool options_loaded;
-static bool constructed; /* libnuma can be loaded from now on */
 
 /* Caches that can be made, and magazines for each; as many as fit into 1/32 of the address space
  * where ulimit -v bounds that. Only address space is spent on those never made. */
@@ -76,8 +75,6 @@ static bool start_slowly(void)
         start_everything();
         starting = false;
         vl_set_release(&phase, READY);
-        if (constructed)
-            vl_topology_refine(&vl_topology);
         return true;
     }
     while (vl_get_acquire(&phase) != READY)
@@ -112,8 +109,8 @@ void vl_start_late(void)
     if (atomic_exchange(&done, true))
         return;
     load_options();
-    constructed = true;
-    if (vl_started())
+    /* Several nodes: libnuma is asked now, before there are threads that read the answers. */
+    if (vl_topology_has_several(vl_options.numa_mode) && vl_start())
         vl_topology_refine(&vl_topology);
     vl_fork_start();
     vl_options_report(&vl_options, 2);

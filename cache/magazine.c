@@ -24,12 +24,12 @@ static uint32_t id_of(void **top)
     return vl_pool_id(&vl_magazine_pool, top);
 }
 
-/* The slots of a magazine that was in a stack, its link wiped: the slot may be the floor. */
+/* The slots of a magazine that was in a stack, its link wiped: the slot may be the floor. No pointer
+ * is ever in that slot, so its other half is zero. A stale pop may read it meanwhile. */
 static void **slots_of(uint32_t id)
 {
-    void **slots = vl_pool_item(&vl_magazine_pool, id);
-    slots[VL_MAGAZINE_SLOTS - 1] = NULL;
-    return slots;
+    vl_set(link_of(id), 0);
+    return vl_pool_item(&vl_magazine_pool, id);
 }
 
 static uint32_t make_group(unsigned node)
@@ -46,12 +46,16 @@ static uint32_t make_group(unsigned node)
 void **vl_magazine_take(unsigned node, unsigned capacity)
 {
     uint32_t id = vl_idstack_pop(&vl_exchanges[node].empty, link_of);
+    /* Outboxes carry empties from the nodes that free to those that allocate. */
+    for (unsigned i = 1; id == 0 && i < vl_topology.count; i++)
+        id = vl_idstack_pop(&vl_exchanges[vl_topology.nearest[node][i]].empty, link_of);
     if (id == 0)
         id = make_group(node);
     if (id == 0)
         return vl_null_magazine;
     void **slots = slots_of(id);
-    slots[capacity] = NULL;
+    if (capacity < VL_MAGAZINE_SLOTS - 1)
+        slots[capacity] = NULL;
     return slots + capacity;
 }
 

@@ -51,6 +51,23 @@ static void add_class(struct vl_stats *stats, unsigned class, uint64_t *span_pag
     stats->cached_bytes += cached * c->size;
 }
 
+/* Objects that are free, but still on the way to their node. */
+static void add_remote(struct vl_stats *stats)
+{
+    uint64_t blocks = 0, bytes = 0;
+    for (uint32_t id = 1; id < vl_pool_end(&vl_cache_pool); id++) {
+        const struct vl_cache *cache = vl_pool_item(&vl_cache_pool, id);
+        blocks += vl_get(&cache->sent_blocks);
+        bytes += vl_get(&cache->sent_bytes);
+    }
+    blocks = below_zero_is_zero(blocks, vl_get(&vl_arrived_blocks));
+    bytes = below_zero_is_zero(bytes, vl_get(&vl_arrived_bytes));
+    stats->cached_blocks += blocks;
+    stats->cached_bytes += bytes;
+    stats->small_blocks = below_zero_is_zero(stats->small_blocks, blocks);
+    stats->small_bytes = below_zero_is_zero(stats->small_bytes, bytes);
+}
+
 static void add_page_heap(struct vl_stats *stats, const struct vl_page_heap *heap,
                           uint64_t *pages_used)
 {
@@ -75,6 +92,7 @@ void vl_stats_take(struct vl_stats *stats)
     memset(stats, 0, sizeof *stats);
     for (unsigned class = 1; class < VL_CLASSES; class++)
         add_class(stats, class, &span_pages);
+    add_remote(stats);
     for (uint32_t i = 0; i < vl_get_acquire(&vl_slice_count); i++) {
         stats->heap_bytes += vl_get(&vl_slices[i].writable);
         if (vl_slices[i].kind == VL_SLICE_NODE)

@@ -100,6 +100,7 @@ static void send_outbox(struct vl_cache *cache);
 static void on_thread_exit(void *own)
 {
     struct vl_cache *cache = own;
+    vl_set(&cache->inside, 1);
     vl_cache_self = &gone_cache;
     if (vl_idstack_count(vl_get(&vl_exchanges[cache->node].parked.word)) < PARKED_WARM)
         send_outbox(cache);
@@ -249,22 +250,14 @@ void vl_cache_flush(struct vl_cache *cache)
 void vl_cache_flush_parked(void)
 {
     for (unsigned node = 0; node < vl_topology.count; node++) {
-        struct vl_idstack *parked = &vl_exchanges[node].parked;
-        /* As many as there are now: those put back are not looked at again. */
-        uint32_t count = vl_idstack_count(vl_get(&parked->word));
-        uint32_t ids[64];
-        while (count > 0) {
-            uint32_t batch = 0;
-            for (; batch < 64 && batch < count; batch++) {
-                ids[batch] = vl_idstack_pop(parked, link_of);
-                if (ids[batch] == 0)
-                    break;
-                vl_cache_flush(vl_pool_item(&vl_cache_pool, ids[batch]));
-            }
-            count = batch < 64 ? 0 : count - batch;
-            while (batch > 0)
-                park(vl_pool_item(&vl_cache_pool, ids[--batch]));
+        struct vl_idstack flushed = {0};
+        uint32_t id;
+        while ((id = vl_idstack_pop(&vl_exchanges[node].parked, link_of)) != 0) {
+            vl_cache_flush(vl_pool_item(&vl_cache_pool, id));
+            vl_idstack_push(&flushed, id, link_of, VL_IDSTACK_COUNT_MAX);
         }
+        while ((id = vl_idstack_pop(&flushed, link_of)) != 0)
+            park(vl_pool_item(&vl_cache_pool, id));
     }
 }
 
@@ -417,8 +410,10 @@ static void send_outbox(struct vl_cache *cache)
     cache->outbox = vl_magazine_of(top) + VL_MAGAZINE_CAPACITY_MAX;
 }
 
-void vl_cache_send(struct vl_cache *cache, void *object)
+void vl_cache_send(struct vl_cache *cache, unsigned class, void *object)
 {
+    vl_count(&cache->sent_blocks, 1);
+    vl_count(&cache->sent_bytes, vl_size_classes[class].size);
     if (vl_magazine_is_full(cache->outbox)) { /* the null magazine is, too */
         send_outbox(cache);
         if (vl_magazine_is_null(cache->outbox))

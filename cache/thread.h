@@ -48,6 +48,9 @@ struct vl_cache {
     int64_t credit_bytes;
     void **outbox;          /* magazine of objects of other nodes, or the null magazine */
 
+    /* All that was ever put into the outbox: less what has arrived, it is on its way. */
+    _Atomic uint64_t sent_blocks, sent_bytes;
+
     void **spare[VL_CLASSES];
     uint8_t refill[VL_CLASSES];                   /* objects to ask a central for next time */
     uint8_t class_of[VL_SIZE_TABLE_MAX + 1]; /* size -> class; all 0: every malloc is slow */
@@ -73,7 +76,7 @@ void *vl_cache_refill(struct vl_cache *cache, unsigned class);
 void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object);
 
 /* Sends an object of another node home, some time. */
-void vl_cache_send(struct vl_cache *cache, void *object);
+void vl_cache_send(struct vl_cache *cache, unsigned class, void *object);
 
 /* Empties every magazine into depots and spans. */
 void vl_cache_flush(struct vl_cache *cache);

@@ -34,10 +34,12 @@ size_t vl_trim(void)
     vl_cache_flush_parked();
     for (unsigned node = 0; node < vl_topology.count; node++) {
         drain_inbox(node);
-        for (unsigned class = 1; class < VL_CLASSES; class++) {
+        for (unsigned class = 1; class < VL_CLASSES; class++)
             drain_depot(node, class);
-            vl_central_release_empty(&vl_centrals[node][class]);
-        }
     }
+    /* After all of them: what comes out of one node's depots may be another's. */
+    for (unsigned node = 0; node < vl_topology.count; node++)
+        for (unsigned class = 1; class < VL_CLASSES; class++)
+            vl_central_release_empty(&vl_centrals[node][class]);
     return vl_place_purge(0);
 }

@@ -54,23 +54,34 @@ void vl_topology_order(struct vl_topology *topology, vl_distance_fn *distance)
         order_from(topology, from, distance);
 }
 
-void vl_topology_probe(struct vl_topology *topology, enum vl_numa_mode mode)
+/* The kernel's numbers of the nodes we may use, in `ids`; how many, at most VL_NODE_INDEX_MAX. */
+static unsigned find_nodes(enum vl_numa_mode mode, uint16_t ids[VL_NODE_INDEX_MAX])
 {
     struct vl_node_mask allowed = {{0}};
     const unsigned word_bits = 8 * sizeof allowed.words[0];
-    topology->count = 0;
-    topology->bind = false;
-    if (mode == VL_NUMA_AUTO && vl_os->allowed_nodes(&allowed) == 0)
-        for (unsigned node = 0; node < VL_NODES_MAX; node++)
-            if (allowed.words[node / word_bits] >> (node % word_bits) & 1 &&
-                topology->count < VL_NODE_INDEX_MAX)
-                topology->ids[topology->count++] = (uint16_t)node;
-    if (topology->count > 1 && !vl_os->policy_chosen()) {
-        topology->bind = true;
+    unsigned count = 0;
+    if (mode == VL_NUMA_OFF || vl_os->allowed_nodes(&allowed) != 0)
+        return 0;
+    for (unsigned node = 0; node < VL_NODES_MAX && count < VL_NODE_INDEX_MAX; node++)
+        if (allowed.words[node / word_bits] >> (node % word_bits) & 1)
+            ids[count++] = (uint16_t)node;
+    return count;
+}
+
+bool vl_topology_has_several(enum vl_numa_mode mode)
+{
+    uint16_t ids[VL_NODE_INDEX_MAX];
+    return find_nodes(mode, ids) > 1;
+}
+
+void vl_topology_probe(struct vl_topology *topology, enum vl_numa_mode mode)
+{
+    topology->count = find_nodes(mode, topology->ids);
+    topology->bind = topology->count > 1 && !vl_os->policy_chosen();
+    if (topology->bind)
         vl_topology_order(topology, distance_by_number);
-    } else {
+    else
         topology->count = 1;
-    }
 }
 
 void vl_topology_refine(struct vl_topology *topology)

@@ -30,6 +30,8 @@ struct vl_topology {
 extern struct vl_topology vl_topology;
 
 void vl_topology_probe(struct vl_topology *topology, enum vl_numa_mode mode);
+/* Whether a probe would find more than one node. */
+bool vl_topology_has_several(enum vl_numa_mode mode);
 void vl_topology_refine(struct vl_topology *topology);
 
 /* Distance between two of the kernel's nodes; 10 is the node itself. */
