@@ -16,5 +16,7 @@ void vl_fork_child(void)
 
 void vl_fork_start(void)
 {
-    pthread_atfork(NULL, NULL, vl_fork_child);
+    static _Atomic bool done;
+    if (!atomic_exchange(&done, true))
+        pthread_atfork(NULL, NULL, vl_fork_child);
 }

@@ -20,6 +20,8 @@
 #ifndef VL_CACHE_FORK_H
 #define VL_CACHE_FORK_H
 
+/* Registers the child's handler, once: as early as possible, as handlers run in that order and may
+ * allocate. */
 void vl_fork_start(void);
 
 /* In the child, before anything is allocated. Also what the tests call. */

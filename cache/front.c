@@ -13,6 +13,9 @@
 /* What blocks are filled with under VALLOC_FILL=junk: no pointer, no number anybody expects. */
 enum { FRESH_BYTE = 0xa5, FREED_BYTE = 0x5a };
 
+/* Larger objects of other nodes go home at once: outboxes and inboxes hold a number, not bytes. */
+enum { SENT_MAX = 4096 };
+
 static void *out_of_memory(void)
 {
     errno = ENOMEM;
@@ -67,8 +70,14 @@ static void *allocate(size_t size, size_t align, bool *zeroed)
     }
     void *block = take_any(size, align, zeroed);
     /* What is kept for later may be what is missing now. */
-    if (vl_unlikely(block == NULL) && vl_trim() != 0)
+    if (vl_unlikely(block == NULL)) {
+        vl_trim();
         block = take_any(size, align, zeroed);
+    }
+    if (vl_unlikely(block == NULL) && vl_place_is_making()) {
+        *zeroed = true; /* called from a hook of the mmap that is to give us memory */
+        block = vl_boot_take(size, align);
+    }
     return block != NULL ? block : out_of_memory();
 }
 
@@ -134,6 +143,8 @@ static size_t bytes_at(const struct vl_slice *slice, const void *block, const ch
 static void give_small(struct vl_cache *cache, unsigned node, unsigned class, void *object)
 {
     if (cache == NULL) {
+        vl_central_give(class, &object, 1, "free");
+    } else if (node != cache->node && vl_size_classes[class].size > SENT_MAX) {
         vl_central_give(class, &object, 1, "free");
     } else if (node != cache->node) {
         vl_cache_send(cache, class, object);

@@ -45,12 +45,10 @@ static bool reserve_pools(uint32_t caches)
 
 static void start_pools(void)
 {
-    if (reserve_pools(CACHES_MAX))
-        return;
     size_t per_cache = vl_pool_space(VL_CACHE_SHIFT, 1) +
                        vl_pool_space(VL_MAGAZINE_SHIFT, MAGAZINES_PER_CACHE);
     uint64_t share = vl_os->address_limit() / POOLS_SHARE / per_cache;
-    uint32_t caches = (uint32_t)vl_max(CACHES_MIN, vl_min(share, CACHES_MAX / 2));
+    uint32_t caches = (uint32_t)vl_max(CACHES_MIN, vl_min(share, CACHES_MAX));
     while (!reserve_pools(caches) && caches > CACHES_MIN)
         caches /= 2;
 }
@@ -75,6 +73,7 @@ static bool start_slowly(void)
         start_everything();
         starting = false;
         vl_set_release(&phase, READY);
+        vl_fork_start();
         return true;
     }
     while (vl_get_acquire(&phase) != READY)

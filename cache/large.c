@@ -54,6 +54,12 @@ static void give_run(const struct vl_slice *slice, void *block, const char *func
 {
     unsigned page;
     struct vl_region *region = region_of_run(slice, block, &page, function);
+    uint8_t head = VL_CLASS_RUN_HEAD;
+    /* Of two threads that free it at once, one finds it gone. */
+    if (!atomic_compare_exchange_strong(
+            &slice->class_map[((uintptr_t)block - slice->start) >> VL_PAGE_SHIFT], &head,
+            (uint8_t)VL_CLASS_NONE))
+        vl_misuse(function, VL_MISUSE_DOUBLE_FREE, block);
     mark_run(slice, block, vl_region_run_pages(region, page), VL_CLASS_NONE, VL_CLASS_NONE);
     vl_page_heap_give(&vl_page_heaps[slice->number], region, page);
 }

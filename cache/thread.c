@@ -120,7 +120,7 @@ static struct vl_cache *adopt(void)
     struct vl_cache *cache = take_cache();
     if (cache == NULL)
         return NULL;
-    vl_set(&cache->inside, 1);
+    vl_count(&cache->inside, 1);
     if (vl_cache_self == &start_cache && exit_key_made) {
         vl_cache_self = cache;
         /* May call calloc, which finds the cache in place. */
@@ -135,7 +135,7 @@ struct vl_cache *vl_cache_enter(void)
     struct vl_cache *cache = vl_cache_self;
     if (vl_unlikely(vl_get(&cache->state) != VL_CACHE_OWNED))
         return adopt();
-    vl_set(&cache->inside, 1);
+    vl_count(&cache->inside, 1);
     return cache;
 }
 
@@ -146,7 +146,7 @@ void vl_cache_leave(struct vl_cache *cache)
     if (vl_unlikely(cache != vl_cache_self))
         park(cache); /* borrowed */
     else
-        vl_set(&cache->inside, 0);
+        vl_count(&cache->inside, -1);
 }
 
 static size_t magazine_bytes(unsigned class)
@@ -264,6 +264,8 @@ void vl_cache_flush_parked(void)
 /* The thread may have moved: look where it is, and after some times in a row follow it. */
 static void consider_home(struct vl_cache *cache)
 {
+    if (vl_unlikely(cache->home_size == 0))
+        set_home(cache, cache->node); /* there was none yet */
     if (vl_topology.count == 1)
         return;
     unsigned here = vl_topology_here(&vl_topology);
@@ -290,6 +292,8 @@ static void tick(struct vl_cache *cache)
     if (--cache->ticks != 0)
         return;
     cache->ticks = TICKS;
+    if (vl_topology.count > 1)
+        open_inbox(cache->node);
     if (vl_options.purge_delay_ms >= 0)
         vl_place_purge((uint64_t)vl_options.purge_delay_ms);
 }
@@ -360,25 +364,18 @@ void *vl_cache_refill(struct vl_cache *cache, unsigned class)
  * is no memory for a magazine. */
 static bool unload(struct vl_cache *cache, unsigned class)
 {
+    if (vl_magazine_is_full(cache->spare[class]))
+        dispatch_spare(cache, class); /* a hook in there may call us: look anew */
     void **top = cache->top[class], **spare = cache->spare[class];
-    if (vl_magazine_is_null(spare) || vl_magazine_is_null(top)) {
-        void **empty = empty_magazine(cache, class);
-        if (vl_magazine_is_null(empty))
-            return false;
-        if (!vl_magazine_is_null(top))
-            vl_own_set(&cache->spare[class], top);
-        vl_own_set(&cache->top[class], empty);
+    if (!vl_magazine_is_full(top))
         return true;
-    }
-    if (vl_magazine_is_full(spare)) {
-        if (vl_depot_put(cache->node, class, spare))
-            spare = empty_magazine(cache, class);
-        else
-            spare = empty_into_spans(class, spare);
-    }
+    if (vl_magazine_is_null(spare))
+        spare = empty_magazine(cache, class);
+    if (vl_magazine_is_null(spare))
+        return false;
     vl_own_set(&cache->spare[class], top);
     vl_own_set(&cache->top[class], spare);
-    return !vl_magazine_is_null(spare);
+    return true;
 }
 
 void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object)
@@ -402,12 +399,11 @@ static void send_outbox(struct vl_cache *cache)
     unsigned count = vl_magazine_count(top, VL_MAGAZINE_CAPACITY_MAX);
     if (count == 0)
         return;
-    if (vl_magazine_is_full(top) && vl_inbox_put(vl_slice_of(*top)->node, top)) {
-        cache->outbox = vl_null_magazine;
+    cache->outbox = vl_null_magazine; /* before: what follows may call a hook that calls us */
+    if (vl_magazine_is_full(top) && vl_inbox_put(vl_slice_of(*top)->node, top))
         return;
-    }
     vl_central_give_mixed(top, count, "free");
-    cache->outbox = vl_magazine_of(top) + VL_MAGAZINE_CAPACITY_MAX;
+    vl_magazine_give(cache->node, vl_magazine_of(top) + VL_MAGAZINE_CAPACITY_MAX);
 }
 
 void vl_cache_send(struct vl_cache *cache, unsigned class, void *object)

@@ -41,7 +41,7 @@ struct vl_cache {
     uint8_t rehome_votes; /* slow paths in a row that ran on another node */
     uint32_t ticks;       /* slow paths until the next look at the clock */
     _Atomic uint8_t state;
-    /* In a slow path: what is under way may be torn. Read after a fork only. */
+    /* Slow paths under way, which may nest: what they work on may be torn. Read after a fork. */
     _Atomic uint8_t inside;
     _Atomic uint32_t below; /* parked: id of the next */
     /* What may be taken in until the cache is weighed again. */

@@ -69,14 +69,16 @@ struct vl_idstack {
 /* Where the id of the item below `id` is kept. */
 typedef _Atomic uint32_t *vl_idstack_link(uint32_t id);
 
-/* False, and nothing done, where the stack holds `limit` items already. */
+/* False where the stack holds `limit` items already; the item's link is 0 then. */
 static inline bool vl_idstack_push(struct vl_idstack *stack, uint32_t id, vl_idstack_link *link,
                                    uint32_t limit)
 {
     vl_idstack_word old = vl_get(&stack->word);
     do {
-        if (vl_idstack_count(old) >= limit)
+        if (vl_idstack_count(old) >= limit) {
+            vl_set(link(id), 0); /* an earlier turn may have written it: others were faster */
             return false;
+        }
         vl_set(link(id), vl_idstack_top(old));
     } while (!vl_swap_if(&stack->word, &old, vl_idstack_with(old, id)));
     return true;

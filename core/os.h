@@ -52,7 +52,7 @@ struct vl_os {
     /* 1 if the user chose a NUMA policy for this process, 0 if it is the kernel's own. */
     int (*policy_chosen)(void);
     uint64_t (*memory_bytes)(void);
-    /* What ulimit -v leaves this process, UINT64_MAX for no limit. */
+    /* Address space this process may have in all (ulimit -v), UINT64_MAX for no limit. */
     uint64_t (*address_limit)(void);
     uint64_t (*clock_ms)(void);
 

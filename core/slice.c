@@ -74,33 +74,47 @@ static void publish(uint32_t number)
     }
 }
 
+/* The slot of a retired slice of the same kind and node, taken, or NULL. Slices are made by one thread
+ * at a time where that matters (numa/place.c); the exchange makes it safe anyway. */
+static struct vl_slice *take_retired(const struct vl_slice_plan *plan)
+{
+    uint32_t count = vl_get_acquire(&vl_slice_count);
+    for (struct vl_slice *slice = vl_slices; slice < vl_slices + count; slice++)
+        if (slice->kind == plan->kind && slice->node == plan->node &&
+            vl_get(&slice->retired) && atomic_exchange(&slice->retired, false))
+            return slice;
+    return NULL;
+}
+
 struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan)
 {
     char *tables;
-    if (vl_get(&slots_taken) >= VL_SLICES_MAX)
-        return NULL;
     uintptr_t data = reserve(plan, &tables);
     if (data == 0)
         return NULL;
     advise(plan, tables, data); /* may call a hook that calls us: no number is claimed yet */
-    uint32_t number = vl_add(&slots_taken, 1);
+    struct vl_slice *again = take_retired(plan);
+    uint32_t number = again != NULL ? again->number : vl_add(&slots_taken, 1);
     if (number >= VL_SLICES_MAX) {
         vl_os->unreserve(tables, data + plan->size - (uintptr_t)tables);
         return NULL;
     }
 
     struct vl_slice *slice = &vl_slices[number];
-    slice->start = data;
-    vl_set(&slice->size, plan->size);
+    vl_set(&slice->start, data);
     slice->class_map = (_Atomic uint8_t *)tables;
     slice->units = tables + class_map_bytes(plan);
     slice->unit_shift = plan->unit_shift;
     slice->unit_bytes = plan->unit_bytes;
-    slice->number = (uint16_t)number;
-    slice->node = (uint16_t)plan->node;
-    slice->kind = plan->kind;
+    if (again == NULL) {
+        slice->number = (uint16_t)number;
+        slice->node = (uint16_t)plan->node;
+        slice->kind = plan->kind;
+    }
     plan->prepare(slice);
-    publish(number);
+    vl_set_release(&slice->size, plan->size);
+    if (again == NULL)
+        publish(number);
     return slice;
 }
 
@@ -150,6 +164,7 @@ void vl_slice_retire(struct vl_slice *slice)
     size_t size = atomic_exchange(&slice->size, 0);
     vl_set(&slice->writable, 0);
     vl_os->unreserve(tables, slice->start + size - (uintptr_t)tables);
+    vl_set_release(&slice->retired, true);
 }
 
 void vl_slices_after_fork(void)

@@ -20,7 +20,7 @@
  * A process normally has one slice per node and one for big blocks. More are made when one is full,
  * or small ones when address space is short (ulimit -v); they are found through vl_slice_of. Where
  * address space is short, one with nothing in use can be retired: only a wild pointer can still
- * lead into it. Its number is not used again.
+ * lead into it. Its number serves the next slice of its kind and node.
  */
 #ifndef VL_CORE_SLICE_H
 #define VL_CORE_SLICE_H
@@ -31,10 +31,12 @@
 
 enum vl_slice_kind { VL_SLICE_NODE, VL_SLICE_BIG };
 
-/* Plain fields are written once, before the slice is published, and never again. */
+/* Plain fields are written before the slice is published, or taken up again after it was retired, for
+ * the same kind and node. */
 struct vl_slice {
-    uintptr_t start;
-    _Atomic size_t size; /* 0 once it is retired: it holds no pointer then */
+    _Atomic uintptr_t start;
+    /* 0 while it is retired: it holds no pointer then. Written last, release. */
+    _Atomic size_t size;
     _Atomic uint8_t *class_map; /* NODE: class of the objects on each page; written by span owners */
     char *units;
     uint32_t unit_shift;
@@ -42,6 +44,7 @@ struct vl_slice {
     uint16_t number; /* index in vl_slices */
     uint16_t node; /* NODE: index, as numa/ counts them */
     enum vl_slice_kind kind;
+    _Atomic bool retired; /* its slot may be taken */
     _Atomic size_t writable; /* bytes of data that can be written; grows; release after protect */
 };
 
@@ -79,9 +82,12 @@ static inline void *vl_slice_unit(const struct vl_slice *slice, size_t unit)
     return slice->units + unit * slice->unit_bytes;
 }
 
+/* Start and size are of one slice if the size is the same before and after: it is 0 in between. */
 static inline bool vl_slice_holds(const struct vl_slice *slice, const void *pointer)
 {
-    return (uintptr_t)pointer - slice->start < vl_get(&slice->size);
+    size_t size = vl_get_acquire(&slice->size);
+    bool within = (uintptr_t)pointer - vl_get_acquire(&slice->start) < size;
+    return within && vl_get(&slice->size) == size;
 }
 
 /* The slice a pointer lies in, or NULL: the answer to "is it ours?". */

@@ -19,9 +19,12 @@ struct vl_slice_plan vl_big_heap_plan(size_t size)
 
 void vl_big_heap_start(struct vl_big_heap *heap, struct vl_slice *slice, bool reuse_exact)
 {
+    vl_lock(&heap->lock); /* another thread may still be looking at the slot's former heap */
     heap->slice = slice;
-    heap->extents.table = (struct vl_extent *)slice->units;
-    heap->extents.dirty_apart = reuse_exact;
+    heap->extents = (struct vl_extents){.table = (struct vl_extent *)slice->units,
+                                        .dirty_apart = reuse_exact};
+    heap->closed = heap->move_failed = false;
+    vl_unlock(&heap->lock);
 }
 
 static char *address(const struct vl_big_heap *heap, uint32_t grain)
@@ -201,19 +204,20 @@ static struct vl_extent *purge_candidate(struct vl_big_heap *heap, uint64_t age_
 {
     struct vl_extents *extents = &heap->extents;
     uint64_t now = vl_os->clock_ms();
-    struct vl_extent *extent = vl_extent_at(extents, extents->oldest);
-    for (; extent != NULL; extent = vl_extent_at(extents, extent->newer)) {
-        if (now - extent->freed_ms < age_ms)
+    for (;;) {
+        struct vl_extent *extent = vl_extent_at(extents, extents->oldest);
+        if (extent == NULL || now - extent->freed_ms < age_ms)
             return NULL;
         struct range range = purge_range(heap, extent);
-        if (range.first >= range.end)
+        if (range.first >= range.end) {
+            vl_extent_forget_age(extents, extent); /* until a neighbour is freed */
             continue;
+        }
         struct vl_extent *before = vl_extent_before(extents, extent);
         bool wider = range.first < vl_extent_first_grain(extents, extent);
         return vl_extent_seize(extents, wider ? before : extent, range.first,
                                range.end - range.first);
     }
-    return NULL;
 }
 
 /* Gives memory back, oldest first, until at most `keep` bytes are kept. */
@@ -251,18 +255,22 @@ static bool renew(const struct vl_big_heap *heap, uint32_t first, uint32_t grain
     size_t size = (size_t)grains << VL_GRAIN_SHIFT;
     bool empty = vl_os->renew(address(heap, first), size) == 0 ||
                  vl_os->advise(address(heap, first), size, VL_ADVICE_DISCARD) == 0;
-    if (vl_options.hugepage_mode != VL_HUGEPAGE_NEVER)
-        vl_os->advise(address(heap, first), size, VL_ADVICE_HUGE);
+    bool never = vl_options.hugepage_mode == VL_HUGEPAGE_NEVER;
+    vl_os->advise(address(heap, first), size, never ? VL_ADVICE_SMALL : VL_ADVICE_HUGE);
     return empty;
 }
 
 /* Gives back [first, first+grains), which is USED and on nobody's hands. */
 static void release(struct vl_big_heap *heap, uint32_t first, uint32_t grains, bool moved)
 {
-    bool clean = moved && renew(heap, first, grains);
+    bool lost = moved && !renew(heap, first, grains); /* there may be a hole */
+    struct vl_extent *extent = &heap->extents.table[first];
     vl_lock(&heap->lock);
-    vl_extent_free(&heap->extents, &heap->extents.table[first],
-                   clean ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY, vl_os->clock_ms());
+    if (lost)
+        vl_extent_lose(&heap->extents, extent);
+    else
+        vl_extent_free(&heap->extents, extent, moved ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY,
+                       vl_os->clock_ms());
     publish(heap);
     vl_unlock(&heap->lock);
     purge(heap, 0, dirty_limit(heap));
@@ -319,6 +327,10 @@ bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
     uint32_t grains = grains_for(bytes), rest_first = 0, rest_grains = 0;
     vl_lock(&heap->lock);
     struct vl_extent *extent = extent_of(heap, block);
+    if (extent == NULL || extent->bytes == 0) {
+        vl_unlock(&heap->lock);
+        return false; /* freed meanwhile: the caller's next step dies of it */
+    }
     bool fits = grains <= extent->grains || grow_locked(heap, extent, grains);
     bool moved = extent->moved;
     if (fits && grains < extent->grains) {
@@ -336,21 +348,38 @@ bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
     return fits;
 }
 
+/* Whether the pages of a block can be moved, and how many bytes of them. */
+static size_t movable_bytes(struct vl_big_heap *heap, const void *block)
+{
+    vl_lock(&heap->lock);
+    struct vl_extent *extent = extent_of(heap, block);
+    /* One that was moved before is a mapping of its own and a rest: mremap takes only one. */
+    size_t bytes = extent == NULL || extent->moved || heap->move_failed ? 0 : extent->bytes;
+    vl_unlock(&heap->lock);
+    return bytes;
+}
+
 void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes)
 {
     bool zeroed;
-    size_t moved = vl_min(vl_big_heap_bytes(heap, block), bytes);
-    void *to = take(heap, bytes, 1, false, &zeroed);
+    size_t moved = vl_min(movable_bytes(heap, block), vl_round_up(bytes, vl_os_page_size));
+    void *to = moved == 0 ? NULL : take(heap, bytes, 1, false, &zeroed);
     if (to == NULL)
         return NULL;
-    if (vl_os->move(block, vl_round_up(moved, vl_os_page_size), to) != 0) {
-        vl_big_heap_give(heap, to);
-        return NULL;
-    }
+    int result = vl_os->move(block, moved, to);
     vl_lock(&heap->lock);
-    extent_of(heap, to)->moved = true;
-    vl_count(&heap->moved_bytes, moved);
+    if (result == 0) {
+        extent_of(heap, to)->moved = true;
+    } else {
+        /* Kernels before 6.17 unmap the target before they refuse: there may be a hole. */
+        vl_extent_lose(&heap->extents, extent_of(heap, to));
+        vl_count(&heap->blocks_used, -(uint64_t)1);
+        heap->move_failed = true;
+        publish(heap);
+    }
     vl_unlock(&heap->lock);
+    if (result != 0)
+        return NULL;
     vl_big_heap_give(heap, block);
     return to;
 }

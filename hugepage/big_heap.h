@@ -22,6 +22,7 @@ struct vl_big_heap {
     _Alignas(VL_CACHE_LINE) struct vl_lock lock; /* protects all below, and the extents */
     struct vl_extents extents;
     uint32_t away; /* threads that extend the slice meanwhile, without the lock */
+    bool move_failed; /* once is enough: blocks are copied from then on */
     bool closed;   /* nothing is taken any more: the slice is retired */
 
     /* Written under the lock, read by anybody as statistics. */
@@ -30,7 +31,6 @@ struct vl_big_heap {
     _Atomic uint64_t blocks_used;
     _Atomic uint64_t bytes_used_max;
     _Atomic uint64_t purged_bytes;
-    _Atomic uint64_t moved_bytes;
 };
 
 /* `slice` is a BIG slice made with vl_big_heap_plan. `reuse_exact`: there are several nodes. */

@@ -75,6 +75,13 @@ static void age_unlink(struct vl_extents *extents, struct vl_extent *extent)
         extents->newest = extent->older;
 }
 
+void vl_extent_forget_age(struct vl_extents *extents, struct vl_extent *extent)
+{
+    if (!extent->ageless)
+        age_unlink(extents, extent);
+    extent->ageless = true;
+}
+
 /* Puts a free extent into its lists. */
 static void file(struct vl_extents *extents, struct vl_extent *extent)
 {
@@ -88,6 +95,7 @@ static void file(struct vl_extents *extents, struct vl_extent *extent)
         second->prev = bins->first[bin];
     bins->occupied[bin / 64] |= (uint64_t)1 << (bin % 64);
     if (extent->state == VL_EXTENT_DIRTY) {
+        extent->ageless = false;
         age_link(extents, extent);
         extents->grains_dirty += extent->grains;
     }
@@ -108,7 +116,7 @@ static void unfile(struct vl_extents *extents, struct vl_extent *extent)
     if (bins->first[bin].plus_one == 0)
         bins->occupied[bin / 64] &= ~((uint64_t)1 << (bin % 64));
     if (extent->state == VL_EXTENT_DIRTY) {
-        age_unlink(extents, extent);
+        vl_extent_forget_age(extents, extent);
         extents->grains_dirty -= extent->grains;
     }
 }
@@ -235,6 +243,12 @@ struct vl_extent *vl_extent_free(struct vl_extents *extents, struct vl_extent *e
     extent->freed_ms = now_ms;
     extent->moved = false;
     return coalesce(extents, extent);
+}
+
+void vl_extent_lose(struct vl_extents *extents, struct vl_extent *extent)
+{
+    extents->grains_used -= extent->grains;
+    extent->state = VL_EXTENT_LOST;
 }
 
 struct vl_extent *vl_extent_split(struct vl_extents *extents, struct vl_extent *extent,

@@ -11,6 +11,7 @@
  * step and free ones coalesce (boundary tags, kept outside the memory they describe).
  *
  *   USED   a block               DIRTY  free, holds memory        CLEAN  free, reads as zero
+ *   LOST   what is mapped here is not known any more: never used again
  *
  * Only free extents of one state coalesce: clean memory stays known as such, which is what lets calloc
  * leave it untouched. Free extents lie in bins by size, eight per doubling. A DIRTY extent is
@@ -23,7 +24,13 @@
 
 #include "core/core.h"
 
-enum vl_extent_state { VL_EXTENT_NONE, VL_EXTENT_USED, VL_EXTENT_DIRTY, VL_EXTENT_CLEAN };
+enum vl_extent_state {
+    VL_EXTENT_NONE,
+    VL_EXTENT_USED,
+    VL_EXTENT_DIRTY,
+    VL_EXTENT_CLEAN,
+    VL_EXTENT_LOST
+};
 
 /* Number of a grain, plus one: 0 is none. */
 typedef struct {
@@ -33,6 +40,7 @@ typedef struct {
 struct vl_extent {
     uint32_t grains;
     uint8_t state;
+    bool ageless;      /* DIRTY, but not in the age list: there is nothing to give back */
     bool moved;        /* its pages came by mremap: the mapping is no longer of one piece */
     vl_grain_id first; /* in the entry of the last grain: the extent's first */
     vl_grain_id next, prev;   /* in its bin */
@@ -116,6 +124,12 @@ struct vl_extent *vl_extent_after(const struct vl_extents *extents, const struct
 /* The free extent right after `extent`, or NULL. */
 struct vl_extent *vl_extent_free_after(const struct vl_extents *extents,
                                        const struct vl_extent *extent);
+
+/* Writes a USED extent off. */
+void vl_extent_lose(struct vl_extents *extents, struct vl_extent *extent);
+
+/* Takes a DIRTY extent out of the age list, until it coalesces. */
+void vl_extent_forget_age(struct vl_extents *extents, struct vl_extent *extent);
 
 bool vl_extents_valid(const struct vl_extents *extents);
 

@@ -20,9 +20,14 @@ struct vl_slice_plan vl_page_heap_plan(unsigned node, size_t size)
 
 void vl_page_heap_start(struct vl_page_heap *heap, struct vl_slice *slice)
 {
+    vl_lock(&heap->lock); /* another thread may still be looking at the slot's former heap */
     heap->slice = slice;
-    for (int i = 0; i < VL_POPULATIONS; i++)
+    for (int i = 0; i < VL_POPULATIONS; i++) {
         heap->active[i].slice = slice;
+        vl_region_set_clear(&heap->active[i]);
+    }
+    heap->closed = false;
+    vl_unlock(&heap->lock);
 }
 
 /* An unused region with memory, without, or never used, in this order; NULL if all are in use or
@@ -148,6 +153,16 @@ static struct vl_region *purge_candidate(struct vl_page_heap *heap, uint64_t age
     return oldest;
 }
 
+/* Puts a region back after a purge; one that kept its memory begins its time anew. */
+static void file_purged(struct vl_page_heap *heap, struct vl_region *region, bool done)
+{
+    region->state = done ? VL_REGION_CLEAN : VL_REGION_EMPTY;
+    region->emptied_ms = vl_os->clock_ms();
+    vl_region_link(heap->slice, done ? &heap->clean : &heap->empty, region);
+    vl_count(done ? &heap->regions_clean : &heap->regions_empty, 1);
+    vl_count(&heap->purged_bytes, done ? VL_REGION_SIZE : 0);
+}
+
 size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms)
 {
     size_t purged = 0;
@@ -169,12 +184,11 @@ size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms)
         for (unsigned word = 0; done && word < VL_REGION_WORDS; word++)
             region->dirty[word] = 0;
         heap->away--;
-        region->state = VL_REGION_CLEAN;
-        vl_region_link(heap->slice, &heap->clean, region);
-        vl_count(&heap->regions_clean, 1);
-        vl_count(&heap->purged_bytes, done ? VL_REGION_SIZE : 0);
+        file_purged(heap, region, done);
         vl_unlock(&heap->lock);
-        purged += done ? VL_REGION_SIZE : 0;
+        if (!done)
+            return purged; /* locked memory, for one: nothing to be had for now */
+        purged += VL_REGION_SIZE;
     }
 }
 
@@ -213,8 +227,10 @@ static void sort_in(struct vl_page_heap *heap, struct vl_region *region)
 
 void vl_page_heap_after_fork(struct vl_page_heap *heap)
 {
+    /* A region that was away is on no list either. */
+    bool torn = vl_lock_reset(&heap->lock) || heap->away != 0;
     heap->away = 0;
-    if (!vl_lock_reset(&heap->lock))
+    if (!torn)
         return;
     for (int i = 0; i < VL_POPULATIONS; i++)
         vl_region_set_clear(&heap->active[i]);

@@ -42,18 +42,15 @@ static void prepare(struct vl_slice *slice)
         vl_big_heap_start(&vl_big_heaps[slice->number], slice, vl_topology.count > 1);
 }
 
-/* Makes a slice of `*size` bytes. Where that does not fit into the address space, notes in `*size`
- * an eighth of what the process may have, or half of what was tried, and makes that, down to
- * `least`. */
+/* Makes a slice of `*size` bytes, of an eighth of the address space where ulimit -v bounds that, or
+ * of half and half again of what was tried, down to `least`. Notes in `*size` what went. */
 static bool make_slice(struct vl_slice_plan plan, _Atomic size_t *size, size_t least)
 {
-    plan.prepare = prepare;
-    plan.size = vl_max(vl_get(size), least);
-    if (vl_slice_create(&plan) != NULL)
-        return true;
+    size_t try = vl_get(size);
     uint64_t limit = vl_os->address_limit();
-    size_t try = limit / 8 < plan.size ? vl_max(power_of_two_below(limit / 8 + 1), SHORT_SLICE_MIN)
-                                       : plan.size / 2;
+    if (limit / 8 < try)
+        try = vl_max(power_of_two_below(limit / 8 + 1), SHORT_SLICE_MIN);
+    plan.prepare = prepare;
     for (;; try /= 2) {
         plan.size = vl_max(try, least);
         if (vl_slice_create(&plan) != NULL) {
@@ -110,7 +107,8 @@ static bool make_slice_somehow(struct vl_slice_plan plan, _Atomic size_t *size, 
 /*
  * One thread at a time makes a slice, so that threads that start together do not make one each. The
  * others wait for it and look again: true means that there may be a slice now. No lock is held over
- * the system calls: a hook of mmap that allocates comes back here in the making thread, and passes.
+ * the system calls. A hook of mmap that allocates comes back here in the making thread: it gets
+ * nothing, and is served from cache/boot.
  */
 static _Atomic bool being_made;
 static _Thread_local bool making __attribute__((tls_model("initial-exec")));
@@ -118,7 +116,7 @@ static _Thread_local bool making __attribute__((tls_model("initial-exec")));
 static bool find_slice(const struct vl_slice_plan *plan, _Atomic size_t *size, size_t least)
 {
     if (making)
-        return make_slice_somehow(*plan, size, least);
+        return false;
     if (atomic_exchange_explicit(&being_made, true, memory_order_acquire)) {
         while (vl_get_acquire(&being_made))
             vl_os->yield();
@@ -129,6 +127,11 @@ static bool find_slice(const struct vl_slice_plan *plan, _Atomic size_t *size, s
     making = false;
     vl_set_release(&being_made, false);
     return made;
+}
+
+bool vl_place_is_making(void)
+{
+    return making;
 }
 
 static bool find_node_slice(unsigned node)

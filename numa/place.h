@@ -27,6 +27,9 @@ void *vl_place_big(size_t bytes, size_t align, bool *zeroed);
 /* The first slice of a node, made if there is none: its threads' home. NULL if that is impossible. */
 struct vl_slice *vl_place_home(unsigned node);
 
+/* Whether this thread is busy making a slice: called from a hook, it can get nothing. */
+bool vl_place_is_making(void);
+
 /* Returns memory of every heap that has been free for `age_ms`; tells how many bytes. */
 size_t vl_place_purge(uint64_t age_ms);
 

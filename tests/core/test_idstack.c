@@ -62,6 +62,18 @@ START_TEST(last_in_first_out)
 }
 END_TEST
 
+/* A refused push may have written the link in an earlier turn, which others won. The link may be the
+ * floor of a magazine, which the caller goes on to use. */
+START_TEST(refused_items_have_no_link)
+{
+    struct vl_idstack stack = {0};
+    ck_assert(vl_idstack_push(&stack, 1, link_of, 1));
+    vl_set(link_of(2), 1);
+    ck_assert(!vl_idstack_push(&stack, 2, link_of, 1));
+    ck_assert_uint_eq(vl_get(link_of(2)), 0);
+}
+END_TEST
+
 START_TEST(full_at_its_limit)
 {
     struct vl_idstack stack = {0};
@@ -174,6 +186,7 @@ Suite *vl_suite(void)
 
     tcase_add_test(order, last_in_first_out);
     tcase_add_test(order, full_at_its_limit);
+    tcase_add_test(order, refused_items_have_no_link);
     tcase_add_test(order, a_stale_word_is_refused);
     suite_add_tcase(suite, order);
 

@@ -209,6 +209,12 @@ START_TEST(retired)
     ck_assert_ptr_null(vl_slice_of(start));
     ck_assert(!vl_slice_extend(second, MB));
     ck_assert_ptr_eq(vl_slice_of(data(first, 0)), first);
+    /* The slot serves again, under its number. */
+    struct vl_slice *again = create(node_plan(64 * MB));
+    ck_assert_ptr_eq(again, second);
+    ck_assert_uint_eq(again->number, 1);
+    ck_assert(vl_slice_extend(again, MB));
+    ck_assert_ptr_eq(vl_slice_of(data(again, 0)), again);
     ck_assert_uint_eq(create(node_plan(64 * MB))->number, 2);
 }
 END_TEST

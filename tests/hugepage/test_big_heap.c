@@ -219,20 +219,33 @@ static void check_discards(void)
         }
 }
 
+/* Grains written off: where a move failed, or a renewal and the discard in its place. */
+static unsigned count_lost(void)
+{
+    unsigned lost = 0;
+    for (uint32_t grain = 0; grain < heap.extents.fresh;
+         grain += heap.extents.table[grain].grains)
+        if (heap.extents.table[grain].state == VL_EXTENT_LOST)
+            lost += heap.extents.table[grain].grains;
+    return lost;
+}
+
 /* With everything given back, each grain of the slice can be had, once. */
-static void check_nothing_is_lost(void)
+static void check_nothing_is_lost(bool may_lose)
 {
     static uint64_t *grains[SLICE_GRAINS];
     bool zeroed;
     drop_all();
     check_counts();
-    for (unsigned i = 0; i < SLICE_GRAINS; i++) {
+    unsigned lost = count_lost(), whole = SLICE_GRAINS - lost;
+    ck_assert(may_lose || lost == 0);
+    for (unsigned i = 0; i < whole; i++) {
         grains[i] = vl_big_heap_take(&heap, VL_GRAIN_SIZE, 1, &zeroed);
         ck_assert_ptr_nonnull(grains[i]);
         *grains[i] = i;
     }
     ck_assert_ptr_null(vl_big_heap_take(&heap, VL_GRAIN_SIZE, 1, &zeroed));
-    for (unsigned i = 0; i < SLICE_GRAINS; i++) {
+    for (unsigned i = 0; i < whole; i++) {
         ck_assert_uint_eq(*grains[i], i);
         give(grains[i]);
     }
@@ -279,7 +292,7 @@ START_TEST(random_blocks)
     ck_assert_uint_gt(fake_os_count(FAKE_ADVISE_DISCARD), 10);
     ck_assert_uint_gt(fake_os_count(FAKE_RENEW), 10);
     check_discards();
-    check_nothing_is_lost();
+    check_nothing_is_lost(false);
 }
 END_TEST
 
@@ -374,7 +387,6 @@ START_TEST(moved_pages)
     ck_assert_ptr_ne(moved, block);
     ck_assert_uint_eq(pattern_damage(moved, 3 * MB, 7), 3 * MB);
     ck_assert(is_zero(moved + 3 * MB, 2 * MB));
-    ck_assert_uint_eq(vl_get(&heap.moved_bytes), 3 * MB);
     ck_assert_uint_eq(vl_get(&heap.blocks_used), 2);
     ck_assert_ptr_eq(fake_os_last(FAKE_MOVE, block)->to, moved);
     ck_assert(!vl_big_heap_give(&heap, block));
@@ -411,7 +423,6 @@ START_TEST(move_fails)
     ck_assert_ptr_null(vl_big_heap_move(&heap, block, 5 * MB));
     ck_assert_uint_eq(pattern_damage(block, 3 * MB, 7), 3 * MB);
     ck_assert_uint_eq(vl_get(&heap.blocks_used), 1);
-    ck_assert_uint_eq(vl_get(&heap.moved_bytes), 0);
 
     ck_assert_ptr_null(vl_big_heap_move(&heap, block, SLICE_SIZE));
     ck_assert_uint_eq(pattern_damage(block, 3 * MB, 7), 3 * MB);
@@ -640,7 +651,7 @@ START_TEST(protect_fails)
         check_counts();
     }
     fake_os_heal();
-    check_nothing_is_lost();
+    check_nothing_is_lost(false);
 }
 END_TEST
 
@@ -655,7 +666,7 @@ START_TEST(any_call_fails)
         check_counts();
     }
     fake_os_heal();
-    check_nothing_is_lost();
+    check_nothing_is_lost(true);
 }
 END_TEST
 
