@@ -43,10 +43,41 @@ struct vl_span *vl_span_of(const struct vl_slice *slice, const void *object)
     return (struct vl_span *)region->notes[region->head[vl_page_in_region(heap, object)]];
 }
 
+/* A bit for each group of four bits, aligned, that are all set: its lowest. */
+static uint64_t whole_groups(uint64_t bits)
+{
+    uint64_t pairs = bits & bits >> 1;
+    return pairs & pairs >> 2 & 0x1111111111111111u;
+}
+
+/* Four objects whose size is a multiple of 16 fill whole cache lines. */
+static unsigned take_groups(struct vl_span *span, void **objects, unsigned count)
+{
+    const struct vl_size_class *class = &vl_size_classes[span->class];
+    unsigned taken = 0;
+    for (unsigned word = span->lowest; word <= (class->objects - 1u) / 64; word++) {
+        uint64_t groups = whole_groups(span->bits[word]);
+        for (; groups != 0 && taken + 4 <= count; groups &= groups - 1) {
+            unsigned first = vl_lowest_bit(groups);
+            span->bits[word] &= ~((uint64_t)0xf << first);
+            for (unsigned i = 0; i < 4; i++)
+                objects[taken++] = span->start + ((size_t)word * 64 + first + i) * class->size;
+        }
+        if (taken + 4 > count)
+            break;
+    }
+    span->free = (uint16_t)(span->free - taken);
+    return taken;
+}
+
 unsigned vl_span_take(struct vl_span *span, void **objects, unsigned count)
 {
     size_t size = vl_size_classes[span->class].size;
     unsigned taken = 0, word = span->lowest;
+    if (size < VL_CACHE_LINE)
+        taken = take_groups(span, objects, count);
+    if (taken != 0)
+        return taken;
     if (count > span->free)
         count = span->free;
     while (taken < count) {

@@ -41,7 +41,9 @@ void vl_span_unmake(struct vl_span *span);
 /* The span of an object that is in use: any pointer into it. */
 struct vl_span *vl_span_of(const struct vl_slice *slice, const void *object);
 
-/* Takes up to `count` objects, the lowest addresses first, ascending; returns how many. */
+/* Takes up to `count` objects, the lowest addresses first, ascending; returns how many. Of objects
+ * smaller than a cache line, groups of four that fill whole lines come first, so that threads that
+ * take some in turns do not share lines. */
 unsigned vl_span_take(struct vl_span *span, void **objects, unsigned count);
 
 enum vl_span_verdict { VL_SPAN_OK, VL_SPAN_DOUBLE_FREE, VL_SPAN_INTERIOR };

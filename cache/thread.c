@@ -24,6 +24,7 @@ enum {
     REFILL_FIRST = 8,     /* objects of a class's first refill; doubled by each further one */
     TICKS = 256,          /* slow paths between two looks at the clock */
     REHOME_AFTER = 3,     /* slow paths in a row on another node */
+    STRANGERS = 16,       /* tiny objects of others that a new cache sends home */
     PARKED_WARM = 16,     /* parked caches of a node that keep what they hold */
 };
 
@@ -378,8 +379,23 @@ static bool unload(struct vl_cache *cache, unsigned class)
     return true;
 }
 
+/*
+ * Whether a tiny object should rather not be kept. The first ones that a thread frees before it has
+ * allocated any are another thread's, which uses their neighbours: handed out again here, the two
+ * would share cache lines for good. A thread that frees more of them than this is a consumer.
+ */
+static bool is_stranger(struct vl_cache *cache, unsigned class)
+{
+    return class <= VL_TINY_CLASSES && vl_magazine_is_null(cache->top[class]) &&
+           cache->strangers[class] < STRANGERS && ++cache->strangers[class];
+}
+
 void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object)
 {
+    if (is_stranger(cache, class)) {
+        vl_central_give(class, &object, 1, "free");
+        return;
+    }
     tick(cache);
     charge(cache, magazine_bytes(class));
     if (!unload(cache, class)) {

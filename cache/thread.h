@@ -20,7 +20,10 @@
 
 #include "cache/magazine.h"
 
-enum { VL_CACHE_SHIFT = 12 };
+enum {
+    VL_CACHE_SHIFT = 12,
+    VL_TINY_CLASSES = 3, /* objects of up to 48 bytes: less than a cache line */
+};
 
 enum vl_cache_state {
     VL_CACHE_START,    /* the shared one before, */
@@ -52,6 +55,7 @@ struct vl_cache {
     _Atomic uint64_t sent_blocks, sent_bytes;
 
     void **spare[VL_CLASSES];
+    uint8_t strangers[VL_TINY_CLASSES + 1]; /* tiny objects sent home before any was allocated */
     uint8_t refill[VL_CLASSES];                   /* objects to ask a central for next time */
     uint8_t class_of[VL_SIZE_TABLE_MAX + 1]; /* size -> class; all 0: every malloc is slow */
 };

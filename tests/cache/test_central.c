@@ -73,7 +73,7 @@ START_TEST(objects_of_a_take_ascend)
 {
     unsigned class = (unsigned)_i, count = vl_size_classes[class].objects;
     void *objects[OBJECTS_MAX];
-    ck_assert_uint_eq(vl_central_take(0, class, objects, count), count);
+    take_exactly(0, class, objects, count);
     for (unsigned i = 1; i < count; i++)
         require((char *)objects[i] == (char *)objects[i - 1] + vl_size_classes[class].size);
     ck_assert_uint_eq(node_of(objects[0]), 0);

@@ -42,11 +42,37 @@ static void model_begin(const struct vl_span *span)
     ck_assert_uint_eq(span->free, vl_span_objects(span));
 }
 
-/* The lowest free ones, ascending, as many as there are. */
+/* Four objects, aligned, that fill whole cache lines, if all four are free. */
+static bool is_group(const struct vl_span *span, unsigned i)
+{
+    return i + 4 <= vl_span_objects(span) && is_free[i] && is_free[i + 1] && is_free[i + 2] &&
+           is_free[i + 3];
+}
+
+/* Of objects smaller than a line, whole groups go first. */
+static unsigned expect_groups(const struct vl_span *span, void *const *objects, unsigned count)
+{
+    unsigned expected = 0;
+    if (vl_size_classes[span->class].size >= VL_CACHE_LINE)
+        return 0;
+    for (unsigned i = 0; i < vl_span_objects(span) && expected + 4 <= count; i += 4)
+        for (unsigned end = expected + 4, k = i; is_group(span, i) && expected < end; k++)
+            require(objects[expected++] == object_at(span, k));
+    for (unsigned i = 0; i < expected; i++)
+        is_free[((char *)objects[i] - span->start) / vl_size_classes[span->class].size] = false;
+    return expected;
+}
+
+/* Groups, or else the lowest free ones, ascending, as many as there are. */
 static void take_and_compare(struct vl_span *span, unsigned count)
 {
     void *objects[OBJECTS_MAX];
-    unsigned taken = vl_span_take(span, objects, count), expected = 0;
+    unsigned taken = vl_span_take(span, objects, count);
+    unsigned expected = expect_groups(span, objects, count);
+    if (expected != 0) {
+        require(taken == expected);
+        return;
+    }
     for (unsigned i = 0; i < vl_span_objects(span) && expected < count; i++)
         if (is_free[i]) {
             require(expected < taken && objects[expected] == object_at(span, i));
@@ -161,6 +187,7 @@ START_TEST(verdict_on_every_offset)
     size_t size = vl_size_classes[_i].size, end = (size_t)span->pages << VL_PAGE_SHIFT;
     void *objects[OBJECTS_MAX], *again;
     unsigned count = vl_span_take(span, objects, OBJECTS_MAX);
+    count += vl_span_take(span, objects + count, OBJECTS_MAX - count); /* what is no group */
     ck_assert_uint_eq(count, vl_span_objects(span));
     for (size_t offset = 0; offset < end; offset++) {
         const char *pointer = span->start + offset;
