@@ -372,7 +372,7 @@ static bool unload(struct vl_cache *cache, unsigned class)
         return true;
     if (vl_magazine_is_null(spare))
         spare = empty_magazine(cache, class);
-    if (vl_magazine_is_null(spare))
+    if (vl_magazine_is_full(spare)) /* the null magazine, or the hook has filled it again */
         return false;
     vl_own_set(&cache->spare[class], top);
     vl_own_set(&cache->top[class], spare);

@@ -42,6 +42,13 @@ static uint32_t grains_for(size_t bytes)
     return (uint32_t)((bytes + VL_GRAIN_SIZE - 1) >> VL_GRAIN_SHIFT);
 }
 
+/* Where a block would end that begins at the first fresh grain so aligned. */
+static size_t fresh_end(const struct vl_big_heap *heap, uint32_t grains, size_t align)
+{
+    uintptr_t fresh = (uintptr_t)address(heap, heap->extents.fresh);
+    return grain_of(heap, (void *)vl_round_up(fresh, align)) + (size_t)grains;
+}
+
 /* Copies the counts that others read. Under the lock. */
 static void publish(struct vl_big_heap *heap)
 {
@@ -92,9 +99,10 @@ static struct vl_extent *take_clean(struct vl_big_heap *heap, uint32_t grains, u
     struct vl_extent *found = vl_extent_find(extents, &extents->clean, grains + spare);
     if (found == NULL) {
         size_t writable = vl_get_acquire(&heap->slice->writable);
-        if (((size_t)extents->fresh + grains + spare) << VL_GRAIN_SHIFT > writable)
+        if ((size_t)fresh_end(heap, grains, align) << VL_GRAIN_SHIFT > writable)
             return NULL;
-        found = vl_extent_unfold(extents, grains + spare);
+        found = vl_extent_unfold(
+            extents, (uint32_t)fresh_end(heap, grains, align) - extents->fresh);
     }
     return vl_extent_carve(extents, found, aligned_grain(heap, found, align), grains);
 }
@@ -113,14 +121,13 @@ static size_t block_align(size_t bytes, size_t align)
 
 bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align)
 {
-    size_t spare = block_align(bytes, align) - VL_GRAIN_SIZE;
     size_t size = vl_get(&heap->slice->size);
-    if (bytes > size || spare > size)
+    if (bytes > size || align > size)
         return false;
     vl_lock(&heap->lock);
-    size_t fresh = (size_t)heap->extents.fresh << VL_GRAIN_SHIFT;
+    size_t end = fresh_end(heap, grains_for(bytes), block_align(bytes, align));
     vl_unlock(&heap->lock);
-    return vl_round_up(bytes, VL_GRAIN_SIZE) + spare <= size - fresh;
+    return end << VL_GRAIN_SHIFT <= size;
 }
 
 /* `kept`: memory that earlier blocks have left may be used. */
@@ -142,7 +149,7 @@ static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, bool kep
         *zeroed = extent == NULL;
         if (extent == NULL)
             extent = take_clean(heap, grains, spare, align);
-        size_t fresh = heap->extents.fresh;
+        size_t end = fresh_end(heap, grains, align);
         heap->away += extent == NULL;
         if (extent != NULL) {
             extent->bytes = vl_round_up(bytes, vl_os_page_size);
@@ -152,8 +159,7 @@ static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, bool kep
         vl_unlock(&heap->lock);
         if (extent != NULL)
             return address(heap, vl_extent_first_grain(&heap->extents, extent));
-        bool extended =
-            vl_slice_extend(heap->slice, (fresh + grains + spare) << VL_GRAIN_SHIFT);
+        bool extended = vl_slice_extend(heap->slice, end << VL_GRAIN_SHIFT);
         vl_lock(&heap->lock);
         heap->away--;
         vl_unlock(&heap->lock);
