@@ -25,7 +25,8 @@ enum {
     TICKS = 256,          /* slow paths between two looks at the clock */
     REHOME_AFTER = 3,     /* slow paths in a row on another node */
     STRANGERS = 16,       /* tiny objects of others that a new cache sends home */
-    PARKED_WARM = 16,     /* parked caches of a node that keep what they hold */
+    PARKED_WARM = 16,     /* parked caches of a node that keep what they hold, */
+    PARKED_BYTES = 256 << 10, /* if it is no more than this */
 };
 
 static _Atomic uint32_t *link_of(uint32_t id)
@@ -97,13 +98,20 @@ static void park(struct vl_cache *cache)
 }
 
 static void send_outbox(struct vl_cache *cache);
+static size_t bytes_held(const struct vl_cache *cache);
+
+static bool may_stay_warm(const struct vl_cache *cache)
+{
+    vl_idstack_word parked = vl_get(&vl_exchanges[cache->node].parked.word);
+    return vl_idstack_count(parked) < PARKED_WARM && bytes_held(cache) <= PARKED_BYTES;
+}
 
 static void on_thread_exit(void *own)
 {
     struct vl_cache *cache = own;
     vl_set(&cache->inside, 1);
     vl_cache_self = &gone_cache;
-    if (vl_idstack_count(vl_get(&vl_exchanges[cache->node].parked.word)) < PARKED_WARM)
+    if (may_stay_warm(cache))
         send_outbox(cache);
     else
         vl_cache_flush(cache);
