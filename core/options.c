@@ -22,7 +22,7 @@
       "heap size of a node from which its new regions ask for huge pages")                        \
     o(PURGE_DELAY, purge_delay_ms, TIME, SECONDS(10), 0, DAYS(365), "-1",                         \
       "how long free memory is kept before the system gets it back; 0: not at all, -1: for ever") \
-    o(THREAD_CACHE, thread_cache_bytes, SIZE, MB(1) / 2, 0, TB(1), "",                                \
+    o(THREAD_CACHE, thread_cache_bytes, SIZE, MB(1), 0, TB(1), "",                                \
       "bytes of free objects that a thread may keep for itself")                                  \
     o(LARGE_CACHE, large_cache_bytes, SIZE, VL_SIZE_AUTO, 0, TB(64), "auto",                      \
       "bytes of freed big blocks kept for reuse; auto: 16M, or a third of the peak")                \

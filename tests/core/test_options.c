@@ -273,7 +273,7 @@ START_TEST(nothing_given_is_the_defaults)
     ck_assert_int_eq(options.numa_mode, VL_NUMA_AUTO);
     ck_assert_int_eq(options.fill_mode, VL_FILL_NONE);
     ck_assert_uint_eq(options.huge_start_bytes, 32 * MB);
-    ck_assert_uint_eq(options.thread_cache_bytes, MB / 2);
+    ck_assert_uint_eq(options.thread_cache_bytes, MB);
     ck_assert_uint_eq(options.large_cache_bytes, VL_SIZE_AUTO);
     ck_assert_uint_eq(options.va_reserve_bytes, VL_SIZE_AUTO);
     ck_assert_int_eq(options.purge_delay_ms, 10000);
@@ -381,7 +381,7 @@ static const struct {
      "valloc: VALLOC_HUGEPAGE=huge is not one of auto|never|thp|always; using auto\n"},
     {"VALLOC_VERBOSE=2", "valloc: VALLOC_VERBOSE=2 is not 0 or 1; using 0\n"},
     {"VALLOC_THREAD_CACHE=2MB",
-     "valloc: VALLOC_THREAD_CACHE=2MB is not a size from 0 to 1T; using 512K\n"},
+     "valloc: VALLOC_THREAD_CACHE=2MB is not a size from 0 to 1T; using 1M\n"},
     {"VALLOC_VA_RESERVE=63M",
      "valloc: VALLOC_VA_RESERVE=63M is not auto or a size from 64M to 64T; using auto\n"},
     {"VALLOC_NUMA=a\nb\033c\177\xff",
