@@ -8,6 +8,7 @@
 #include "cache/thread.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unversioned"
@@ -212,7 +213,8 @@ void vl_stats_print_json(int fd)
 
 void vl_stats_at_exit(void)
 {
-    if (!vl_start())
+    bool asked = vl_options.stats_pid == 0 || vl_options.stats_pid == (uint32_t)getpid();
+    if (!asked || !vl_start())
         return;
     if (vl_options.stats_mode == VL_STATS_SUMMARY)
         vl_stats_print(2);

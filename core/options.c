@@ -16,6 +16,8 @@
       "say at start which settings are in force")                                                 \
     o(STATS, stats_mode, WORD, VL_STATS_OFF, 0, 2, "0|1|json",                                    \
       "print statistics on standard error at exit; 1: one screen for people, json: for programs") \
+    o(STATS_PID, stats_pid, UNSIGNED, 0, 0, 1 << 22, "",                                          \
+      "process that prints statistics; 0: every one")                                             \
     o(HUGEPAGE, hugepage_mode, WORD, VL_HUGEPAGE_AUTO, 0, 3, "auto|never|thp|always",             \
       "huge pages; auto and thp: from VALLOC_HUGEPAGE_START on, always: from the first byte")      \
     o(HUGEPAGE_START, huge_start_bytes, SIZE, MB(32), 0, TB(64), "",                              \

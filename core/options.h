@@ -39,6 +39,7 @@ struct vl_options {
     enum vl_hugepage_mode hugepage_mode;
     enum vl_numa_mode numa_mode;
     enum vl_fill_mode fill_mode;
+    uint32_t stats_pid; /* 0: every process */
     size_t huge_start_bytes;
     size_t thread_cache_bytes;
     size_t large_cache_bytes; /* or VL_SIZE_AUTO */

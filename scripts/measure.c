@@ -47,6 +47,10 @@ static _Noreturn void become(char **command)
         errno = EINVAL;
         give_up("no program", STATUS_USAGE);
     }
+    /* Statistics of the program itself, not of each process it starts. */
+    static char only_this[64];
+    snprintf(only_this, sizeof only_this, "VALLOC_STATS_PID=%ld", (long)getpid());
+    putenv(only_this);
     execvp(*command, command);
     give_up(*command, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
 }
