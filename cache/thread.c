@@ -286,8 +286,7 @@ static void consider_home(struct vl_cache *cache)
     }
 }
 
-/* Sorts what other nodes' threads have freed into the spans. */
-static void open_inbox(unsigned node)
+void vl_inbox_open(unsigned node)
 {
     void **magazine;
     while ((magazine = vl_inbox_get(node)) != NULL) {
@@ -302,7 +301,7 @@ static void tick(struct vl_cache *cache)
         return;
     cache->ticks = TICKS;
     if (vl_topology.count > 1)
-        open_inbox(cache->node);
+        vl_inbox_open(cache->node);
     if (vl_options.purge_delay_ms >= 0)
         vl_place_purge((uint64_t)vl_options.purge_delay_ms);
 }
@@ -360,7 +359,7 @@ void *vl_cache_refill(struct vl_cache *cache, unsigned class)
     tick(cache);
     consider_home(cache);
     if (vl_topology.count > 1)
-        open_inbox(cache->node);
+        vl_inbox_open(cache->node);
     charge(cache, magazine_bytes(class));
     if (!load(cache, class))
         return take_single(cache->node, class);

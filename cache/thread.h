@@ -82,6 +82,9 @@ void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object);
 /* Sends an object of another node home, some time. */
 void vl_cache_send(struct vl_cache *cache, unsigned class, void *object);
 
+/* Sorts what other nodes' threads have freed, as far as it has arrived, into the spans. */
+void vl_inbox_open(unsigned node);
+
 /* Empties every magazine into depots and spans. */
 void vl_cache_flush(struct vl_cache *cache);
 

@@ -14,15 +14,6 @@ static void drain_depot(unsigned node, unsigned class)
     }
 }
 
-static void drain_inbox(unsigned node)
-{
-    void **mixed;
-    while ((mixed = vl_inbox_get(node)) != NULL) {
-        vl_central_give_mixed(mixed, VL_MAGAZINE_CAPACITY_MAX, "free");
-        vl_magazine_give(node, mixed + VL_MAGAZINE_CAPACITY_MAX);
-    }
-}
-
 size_t vl_trim(void)
 {
     if (!vl_start())
@@ -33,7 +24,7 @@ size_t vl_trim(void)
     vl_cache_leave(cache);
     vl_cache_flush_parked();
     for (unsigned node = 0; node < vl_topology.count; node++) {
-        drain_inbox(node);
+        vl_inbox_open(node);
         for (unsigned class = 1; class < VL_CLASSES; class++)
             drain_depot(node, class);
     }

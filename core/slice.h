@@ -15,7 +15,7 @@
  * steps, so that resource limits, overcommit and core dumps see only what is used, in two or three
  * VMAs however large the heap. Tables are readable in full at all times: the entry of a page never
  * used reads as zero, so even a wild pointer can be looked up safely. They become writable together
- * with the data they describe, and are never unmapped.
+ * with the data they describe, and stay mapped as long as the slice is not retired.
  *
  * A process normally has one slice per node and one for big blocks. More are made when one is full,
  * or small ones when address space is short (ulimit -v); they are found through vl_slice_of. Where
