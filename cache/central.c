@@ -193,7 +193,7 @@ void vl_central_give(unsigned class, void *const *objects, unsigned count, const
 static unsigned class_of_object(const void *object)
 {
     const struct vl_slice *slice = vl_slice_of(object);
-    return vl_get(&slice->class_map[((uintptr_t)object - slice->start) >> VL_PAGE_SHIFT]);
+    return vl_get(vl_slice_class(slice, object));
 }
 
 void vl_central_give_mixed(void *const *objects, unsigned count, const char *function)
@@ -246,8 +246,7 @@ static void relink_region(struct vl_page_heap *heap, struct vl_region *region, c
     const struct vl_slice *slice = heap->slice;
     for (unsigned page = 0; page < VL_REGION_PAGES; page++) {
         char *start = vl_region_start(heap, region) + page * VL_PAGE_SIZE;
-        unsigned class = vl_get(&slice->class_map[((uintptr_t)start - slice->start) >>
-                                                  VL_PAGE_SHIFT]);
+        unsigned class = vl_get(vl_slice_class(slice, start));
         if (!vl_region_is_used(region, page) || region->head[page] != page ||
             class >= VL_CLASSES || !torn[class])
             continue;

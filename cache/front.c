@@ -123,7 +123,7 @@ static unsigned class_at(const struct vl_slice *slice, const void *block)
 {
     if (slice->kind != VL_SLICE_NODE)
         return VL_CLASS_NONE;
-    unsigned class = vl_get(&slice->class_map[((uintptr_t)block - slice->start) >> VL_PAGE_SHIFT]);
+    unsigned class = vl_get(vl_slice_class(slice, block));
     return class < VL_CLASSES ? class : VL_CLASS_NONE;
 }
 

@@ -8,14 +8,6 @@ static bool is_run(size_t bytes, size_t align)
     return bytes < VL_BIG_MIN && align <= VL_REGION_SIZE;
 }
 
-static void mark_run(const struct vl_slice *slice, const char *start, unsigned pages, uint8_t head,
-                     uint8_t body)
-{
-    _Atomic uint8_t *map = &slice->class_map[((uintptr_t)start - slice->start) >> VL_PAGE_SHIFT];
-    for (unsigned i = 0; i < pages; i++)
-        vl_set(&map[i], i == 0 ? head : body);
-}
-
 static void *take_run(unsigned node, size_t bytes, size_t align, bool *zeroed)
 {
     struct vl_run run;
@@ -23,7 +15,7 @@ static void *take_run(unsigned node, size_t bytes, size_t align, bool *zeroed)
     unsigned align_pages = (unsigned)(vl_max(align, VL_PAGE_SIZE) >> VL_PAGE_SHIFT);
     if (!vl_place_run(node, pages, align_pages, VL_SPARSE, &run))
         return NULL;
-    mark_run(run.heap->slice, run.start, pages, VL_CLASS_RUN_HEAD, VL_CLASS_RUN_BODY);
+    vl_slice_mark(run.heap->slice, run.start, pages, VL_CLASS_RUN_HEAD, VL_CLASS_RUN_BODY);
     *zeroed = run.zeroed;
     return run.start;
 }
@@ -41,7 +33,7 @@ static struct vl_region *region_of_run(const struct vl_slice *slice, const void 
 {
     struct vl_page_heap *heap = &vl_page_heaps[slice->number];
     size_t offset = (uintptr_t)block - slice->start;
-    unsigned class = vl_get(&slice->class_map[offset >> VL_PAGE_SHIFT]);
+    unsigned class = vl_get(vl_slice_class(slice, block));
     if (class == VL_CLASS_NONE)
         vl_misuse(function, VL_MISUSE_UNALLOCATED, block);
     if (class != VL_CLASS_RUN_HEAD || offset % VL_PAGE_SIZE != 0)
@@ -56,11 +48,10 @@ static void give_run(const struct vl_slice *slice, void *block, const char *func
     struct vl_region *region = region_of_run(slice, block, &page, function);
     uint8_t head = VL_CLASS_RUN_HEAD;
     /* Of two threads that free it at once, one finds it gone. */
-    if (!atomic_compare_exchange_strong(
-            &slice->class_map[((uintptr_t)block - slice->start) >> VL_PAGE_SHIFT], &head,
-            (uint8_t)VL_CLASS_NONE))
+    if (!atomic_compare_exchange_strong(vl_slice_class(slice, block), &head,
+                                        (uint8_t)VL_CLASS_NONE))
         vl_misuse(function, VL_MISUSE_DOUBLE_FREE, block);
-    mark_run(slice, block, vl_region_run_pages(region, page), VL_CLASS_NONE, VL_CLASS_NONE);
+    vl_slice_mark(slice, block, vl_region_run_pages(region, page), VL_CLASS_NONE, VL_CLASS_NONE);
     vl_page_heap_give(&vl_page_heaps[slice->number], region, page);
 }
 

@@ -23,6 +23,10 @@
 #define ALIAS(of) __attribute__((alias(#of), visibility("default")))
 #endif
 
+/* On a cache line of its own: no instruction of the fast path shares one with a stranger, and no branch
+ * of it crosses 32 bytes, which some processors decode slowly. */
+#define HOT __attribute__((aligned(VL_CACHE_LINE)))
+
 /* No header of glibc 2.36 declares these. */
 void cfree(void *block);
 void free_sized(void *block, size_t size);
@@ -32,12 +36,12 @@ size_t nallocx(size_t size, int flags);
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* mallinfo */
 
-EXPORT void *malloc(size_t size)
+EXPORT HOT void *malloc(size_t size)
 {
     return vl_alloc(size);
 }
 
-EXPORT void free(void *block)
+EXPORT HOT void free(void *block)
 {
     vl_free(block);
 }

@@ -17,7 +17,7 @@ static void describe(struct vl_text *text, const void *pointer)
         return vl_text_str(text, "outside of the heap");
     if (slice->kind == VL_SLICE_BIG)
         return vl_text_str(text, "among big blocks");
-    unsigned class = vl_get(&slice->class_map[((uintptr_t)pointer - slice->start) >> VL_PAGE_SHIFT]);
+    unsigned class = vl_get(vl_slice_class(slice, pointer));
     if (class == VL_CLASS_NONE)
         return vl_text_str(text, "in an unused page");
     if (class >= VL_CLASSES)

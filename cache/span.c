@@ -2,14 +2,6 @@
 
 #include <string.h>
 
-static void write_class_map(const struct vl_slice *slice, const char *start, unsigned pages,
-                            uint8_t class)
-{
-    _Atomic uint8_t *map = &slice->class_map[((uintptr_t)start - slice->start) >> VL_PAGE_SHIFT];
-    for (unsigned i = 0; i < pages; i++)
-        vl_set(&map[i], class);
-}
-
 struct vl_span *vl_span_make(const struct vl_run *run, unsigned class)
 {
     struct vl_span *span = (struct vl_span *)run->region->notes[run->page];
@@ -23,7 +15,7 @@ struct vl_span *vl_span_make(const struct vl_run *run, unsigned class)
     memset(span->bits, 0xff, objects / 64 * 8);
     if (objects % 64 != 0)
         span->bits[objects / 64] = ((uint64_t)1 << (objects % 64)) - 1;
-    write_class_map(run->heap->slice, run->start, run->pages, (uint8_t)class);
+    vl_slice_mark(run->heap->slice, run->start, run->pages, (uint8_t)class, (uint8_t)class);
     return span;
 }
 
@@ -31,7 +23,7 @@ void vl_span_unmake(struct vl_span *span)
 {
     struct vl_slice *slice = vl_slice_of(span->start);
     struct vl_page_heap *heap = &vl_page_heaps[slice->number];
-    write_class_map(slice, span->start, span->pages, VL_CLASS_NONE);
+    vl_slice_mark(slice, span->start, span->pages, VL_CLASS_NONE, VL_CLASS_NONE);
     vl_page_heap_give(heap, vl_page_heap_region(heap, span->start),
                       vl_page_in_region(heap, span->start));
 }

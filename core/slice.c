@@ -12,10 +12,18 @@ static _Atomic uint32_t slots_taken;
 #define STEP_MIN (2 * VL_REGION_SIZE)
 #define STEP_MAX ((size_t)1 << 30)
 
+/*
+ * The class map begins this far into a page. Some processors take a load for a store shortly before
+ * it whose address has the same last 12 bits, and wait. The busiest objects lie where pages begin, and
+ * what `free` reads for the first pages should not look like them. Any odd place does.
+ */
+enum { CLASS_MAP_SKEW = 1728 };
+
 static size_t class_map_bytes(const struct vl_slice_plan *plan)
 {
-    return plan->kind == VL_SLICE_NODE ? vl_round_up(plan->size >> VL_PAGE_SHIFT, vl_os_page_size)
-                                       : 0;
+    if (plan->kind != VL_SLICE_NODE)
+        return 0;
+    return vl_round_up(CLASS_MAP_SKEW + (plan->size >> VL_PAGE_SHIFT), vl_os_page_size);
 }
 
 static size_t unit_table_bytes(const struct vl_slice_plan *plan)
@@ -102,7 +110,8 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan)
 
     struct vl_slice *slice = &vl_slices[number];
     vl_set(&slice->start, data);
-    slice->class_map = (_Atomic uint8_t *)tables;
+    slice->tables = tables;
+    slice->class_map = (_Atomic uint8_t *)(tables + CLASS_MAP_SKEW);
     slice->units = tables + class_map_bytes(plan);
     slice->unit_shift = plan->unit_shift;
     slice->unit_bytes = plan->unit_bytes;
@@ -121,9 +130,9 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan)
 /* Makes the bytes [from, to) of a table writable, widened to whole pages of the machine. */
 static bool write_table(char *table, size_t from, size_t to)
 {
-    size_t start = vl_round_down(from, vl_os_page_size);
-    size_t end = vl_round_up(to, vl_os_page_size);
-    return end == start || vl_os->protect(table + start, end - start, VL_ACCESS_WRITE) == 0;
+    uintptr_t start = vl_round_down((uintptr_t)table + from, vl_os_page_size);
+    uintptr_t end = vl_round_up((uintptr_t)table + to, vl_os_page_size);
+    return end == start || vl_os->protect((void *)start, end - start, VL_ACCESS_WRITE) == 0;
 }
 
 static bool extend_to(struct vl_slice *slice, size_t have, size_t goal)
@@ -160,10 +169,9 @@ bool vl_slice_extend(struct vl_slice *slice, size_t end)
 
 void vl_slice_retire(struct vl_slice *slice)
 {
-    char *tables = (char *)slice->class_map;
     size_t size = atomic_exchange(&slice->size, 0);
     vl_set(&slice->writable, 0);
-    vl_os->unreserve(tables, slice->start + size - (uintptr_t)tables);
+    vl_os->unreserve(slice->tables, slice->start + size - (uintptr_t)slice->tables);
     vl_set_release(&slice->retired, true);
 }
 

@@ -37,6 +37,7 @@ struct vl_slice {
     _Atomic uintptr_t start;
     /* 0 while it is retired: it holds no pointer then. Written last, release. */
     _Atomic size_t size;
+    char *tables; /* where its address space begins */
     _Atomic uint8_t *class_map; /* NODE: class of the objects on each page; written by span owners */
     char *units;
     uint32_t unit_shift;
@@ -80,6 +81,21 @@ void vl_slices_after_fork(void);
 static inline void *vl_slice_unit(const struct vl_slice *slice, size_t unit)
 {
     return slice->units + unit * slice->unit_bytes;
+}
+
+/* NODE: the class map's byte for the page that `pointer` lies on. */
+static inline _Atomic uint8_t *vl_slice_class(const struct vl_slice *slice, const void *pointer)
+{
+    return &slice->class_map[((uintptr_t)pointer - slice->start) >> VL_PAGE_SHIFT];
+}
+
+/* Writes the class map of a run of pages: its first page, and the others. */
+static inline void vl_slice_mark(const struct vl_slice *slice, const void *start, unsigned pages,
+                                 uint8_t head, uint8_t body)
+{
+    _Atomic uint8_t *map = vl_slice_class(slice, start);
+    for (unsigned i = 0; i < pages; i++)
+        vl_set(&map[i], i == 0 ? head : body);
 }
 
 /* Start and size are of one slice if the size is the same before and after: it is 0 in between. */

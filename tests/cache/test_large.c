@@ -83,7 +83,7 @@ START_TEST(class_map_marks_the_run)
 {
     char *block = take(5 * VL_PAGE_SIZE, 16);
     const struct vl_slice *slice = vl_slice_of(block);
-    _Atomic uint8_t *map = &slice->class_map[((uintptr_t)block - slice->start) >> VL_PAGE_SHIFT];
+    _Atomic uint8_t *map = vl_slice_class(slice, block);
     ck_assert_uint_eq(map[0], VL_CLASS_RUN_HEAD);
     for (int i = 1; i < 5; i++)
         ck_assert_uint_eq(map[i], VL_CLASS_RUN_BODY);

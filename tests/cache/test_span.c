@@ -208,7 +208,7 @@ END_TEST
 
 static unsigned mapped(const struct vl_slice *slice, const char *pointer)
 {
-    return vl_get(&slice->class_map[((uintptr_t)pointer - slice->start) >> VL_PAGE_SHIFT]);
+    return vl_get(vl_slice_class(slice, pointer));
 }
 
 START_TEST(class_map_is_set_and_wiped)
