@@ -1,6 +1,11 @@
 #include "hugepage/big_heap.h"
 
+#include <string.h>
+
 #define HUGE_GRAINS ((uint32_t)(VL_REGION_SIZE >> VL_GRAIN_SHIFT))
+
+/* Pieces of moved blocks that there may be in all: the kernel allows a process 65530 mappings. */
+enum { PIECES_IN_ALL = 2048 };
 
 /* Freed memory kept without question; above it, a third of the most that was in use. */
 #define DIRTY_MIN ((uint64_t)16 << 20)
@@ -24,6 +29,7 @@ void vl_big_heap_start(struct vl_big_heap *heap, struct vl_slice *slice, bool re
     heap->extents = (struct vl_extents){.table = (struct vl_extent *)slice->units,
                                         .dirty_apart = reuse_exact};
     heap->closed = heap->move_failed = false;
+    heap->pieces = 0;
     vl_unlock(&heap->lock);
 }
 
@@ -130,8 +136,7 @@ bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align)
     return end << VL_GRAIN_SHIFT <= size;
 }
 
-/* `kept`: memory that earlier blocks have left may be used. */
-static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, bool kept, bool *zeroed)
+void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed)
 {
     size_t size = vl_get(&heap->slice->size);
     if (bytes > size || align > size)
@@ -145,7 +150,7 @@ static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, bool kep
             vl_unlock(&heap->lock);
             return NULL;
         }
-        struct vl_extent *extent = kept ? take_dirty(heap, grains, align) : NULL;
+        struct vl_extent *extent = take_dirty(heap, grains, align);
         *zeroed = extent == NULL;
         if (extent == NULL)
             extent = take_clean(heap, grains, spare, align);
@@ -166,11 +171,6 @@ static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, bool kep
         if (!extended)
             return NULL;
     }
-}
-
-void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed)
-{
-    return take(heap, bytes, align, true, zeroed);
 }
 
 /* A range of grains. */
@@ -254,8 +254,8 @@ static size_t purge(struct vl_big_heap *heap, uint64_t age_ms, uint64_t keep)
     return purged;
 }
 
-/* A block whose pages were moved has a mapping of its own; a fresh one joins its neighbours'. False if
- * the old contents are still there. */
+/* What has come by mremap is a mapping of its own; a fresh one joins its neighbours'. False if the old
+ * contents are still there. */
 static bool renew(const struct vl_big_heap *heap, uint32_t first, uint32_t grains)
 {
     size_t size = (size_t)grains << VL_GRAIN_SHIFT;
@@ -266,16 +266,32 @@ static bool renew(const struct vl_big_heap *heap, uint32_t first, uint32_t grain
     return empty;
 }
 
-/* Gives back [first, first+grains), which is USED and on nobody's hands. */
-static void release(struct vl_big_heap *heap, uint32_t first, uint32_t grains, bool moved)
+/* Takes a block from its owner: USED still, but a second free finds no block here. NULL if there is
+ * none. Under the lock. */
+static struct vl_extent *withdraw(struct vl_big_heap *heap, void *block)
 {
-    bool lost = moved && !renew(heap, first, grains); /* there may be a hole */
-    struct vl_extent *extent = &heap->extents.table[first];
+    struct vl_extent *extent = extent_of(heap, block);
+    if (extent == NULL || extent->bytes == 0)
+        return NULL;
+    extent->bytes = 0;
+    vl_count(&heap->blocks_used, -(uint64_t)1);
+    return extent;
+}
+
+/* Gives back an extent that was withdrawn. `state`: of memory that is the slice's own; pieces are
+ * renewed. */
+static void release(struct vl_big_heap *heap, struct vl_extent *extent,
+                    enum vl_extent_state state)
+{
+    unsigned pieces = extent->pieces;
+    uint32_t first = vl_extent_first_grain(&heap->extents, extent);
+    bool lost = pieces != 0 && !renew(heap, first, extent->grains); /* there may be a hole */
     vl_lock(&heap->lock);
+    heap->pieces -= pieces;
     if (lost)
         vl_extent_lose(&heap->extents, extent);
     else
-        vl_extent_free(&heap->extents, extent, moved ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY,
+        vl_extent_free(&heap->extents, extent, pieces != 0 ? VL_EXTENT_CLEAN : state,
                        vl_os->clock_ms());
     publish(heap);
     vl_unlock(&heap->lock);
@@ -287,18 +303,11 @@ static void release(struct vl_big_heap *heap, uint32_t first, uint32_t grains, b
 bool vl_big_heap_give(struct vl_big_heap *heap, void *block)
 {
     vl_lock(&heap->lock);
-    struct vl_extent *extent = extent_of(heap, block);
-    if (extent == NULL || extent->bytes == 0) {
-        vl_unlock(&heap->lock);
-        return false;
-    }
-    extent->bytes = 0; /* a second free finds no block here */
-    uint32_t grains = extent->grains;
-    bool moved = extent->moved;
-    vl_count(&heap->blocks_used, -(uint64_t)1);
+    struct vl_extent *extent = withdraw(heap, block);
     vl_unlock(&heap->lock);
-    release(heap, grain_of(heap, block), grains, moved);
-    return true;
+    if (extent != NULL)
+        release(heap, extent, VL_EXTENT_DIRTY);
+    return extent != NULL;
 }
 
 size_t vl_big_heap_bytes(struct vl_big_heap *heap, const void *block)
@@ -310,83 +319,147 @@ size_t vl_big_heap_bytes(struct vl_big_heap *heap, const void *block)
     return bytes;
 }
 
-/* Grows into the free neighbour. Its memory may be dirty: realloc promises nothing about it. */
-static bool grow_locked(struct vl_big_heap *heap, struct vl_extent *extent, uint32_t grains)
+/* Where the free extents behind `extent` end: at `enough`, as far as one has to look, at the most. */
+static uint32_t free_until(const struct vl_extents *extents, const struct vl_extent *extent,
+                           uint32_t enough)
+{
+    uint32_t at = vl_extent_first_grain(extents, extent) + extent->grains;
+    while (at >= extents->lone_end && at < extents->fresh && at < enough &&
+           vl_extent_is_free(&extents->table[at]))
+        at += extents->table[at].grains;
+    return at < enough ? at : enough;
+}
+
+/*
+ * Grows over the free extents behind it, and into what is fresh. Memory may be dirty: realloc promises
+ * nothing about it. *end becomes where the slice has to be writable to, if that is what is missing.
+ */
+static bool grow_locked(struct vl_big_heap *heap, struct vl_extent *extent, uint32_t grains,
+                        size_t *end)
 {
     struct vl_extents *extents = &heap->extents;
-    struct vl_extent *next = vl_extent_free_after(extents, extent);
-    uint32_t missing = grains - extent->grains;
-    if (next == NULL || next->grains < missing)
-        return false;
-    vl_extent_carve(extents, next, vl_extent_first_grain(extents, next), missing);
-    struct vl_extent *taken = extent + extent->grains;
-    taken->state = VL_EXTENT_NONE;
-    extent->grains = grains;
-    extent[grains - 1].first = (vl_grain_id){vl_extent_first_grain(extents, extent) + 1};
+    uint32_t first = vl_extent_first_grain(extents, extent), behind = first + extent->grains;
+    uint32_t free_end = free_until(extents, extent, first + grains);
+    if (free_end < first + grains) {
+        if (free_end != extents->fresh)
+            return false;
+        *end = (size_t)(first + grains) << VL_GRAIN_SHIFT;
+        if (*end > vl_get_acquire(&heap->slice->writable))
+            return false;
+        vl_extent_unfold(extents, first + grains - free_end);
+    }
+    vl_extent_seize(extents, &extents->table[behind], behind, grains - extent->grains);
+    vl_extent_join(extents, extent);
     return true;
 }
 
 bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
 {
-    if (bytes > vl_get(&heap->slice->size))
+    /* One that comes to hold huge pages has to begin on one. */
+    if (bytes > vl_get(&heap->slice->size) || (uintptr_t)block % block_align(bytes, 1) != 0)
         return false;
-    uint32_t grains = grains_for(bytes), rest_first = 0, rest_grains = 0;
+    uint32_t grains = grains_for(bytes);
+    struct vl_extent *rest = NULL;
+    size_t end = 0;
     vl_lock(&heap->lock);
     struct vl_extent *extent = extent_of(heap, block);
     if (extent == NULL || extent->bytes == 0) {
         vl_unlock(&heap->lock);
         return false; /* freed meanwhile: the caller's next step dies of it */
     }
-    bool fits = grains <= extent->grains || grow_locked(heap, extent, grains);
-    bool moved = extent->moved;
+    bool fits = grains <= extent->grains || grow_locked(heap, extent, grains, &end);
     if (fits && grains < extent->grains) {
-        struct vl_extent *rest = vl_extent_split(&heap->extents, extent, grains);
-        rest->bytes = 0;
-        rest_first = vl_extent_first_grain(&heap->extents, rest);
-        rest_grains = rest->grains;
+        heap->pieces -= extent->pieces;
+        rest = vl_extent_split(&heap->extents, extent, grains);
+        heap->pieces += extent->pieces + rest->pieces;
     }
     if (fits)
         extent->bytes = vl_round_up(bytes, vl_os_page_size);
     publish(heap);
     vl_unlock(&heap->lock);
-    if (rest_grains != 0)
-        release(heap, rest_first, rest_grains, moved);
-    return fits;
+    if (rest != NULL)
+        release(heap, rest, VL_EXTENT_DIRTY);
+    /* As long as the block is in use, the heap is not closed. */
+    return fits || (end != 0 && vl_slice_extend(heap->slice, end) &&
+                    vl_big_heap_resize(heap, block, bytes));
 }
 
-/* Whether the pages of a block can be moved, and how many bytes of them. */
-static size_t movable_bytes(struct vl_big_heap *heap, const void *block)
+/* The pieces of a block that may be moved to where there are `room` grains; 0 if it may not. */
+static unsigned movable_pieces(struct vl_big_heap *heap, const void *block, uint32_t room,
+                               uint32_t grains[VL_EXTENT_PIECES_MAX])
 {
     vl_lock(&heap->lock);
-    struct vl_extent *extent = extent_of(heap, block);
-    /* One that was moved before is a mapping of its own and a rest: mremap takes only one. */
-    size_t bytes = extent == NULL || extent->moved || heap->move_failed ? 0 : extent->bytes;
+    const struct vl_extent *extent = extent_of(heap, block);
+    bool movable = extent != NULL && extent->grains <= room && !heap->move_failed &&
+                   extent->pieces < VL_EXTENT_PIECES_MAX && heap->pieces < PIECES_IN_ALL;
+    unsigned count = movable ? vl_extent_pieces(extent, grains) : 0;
     vl_unlock(&heap->lock);
-    return bytes;
+    return count;
+}
+
+/* Moves pages piece by piece, as mremap takes but one mapping at a time; returns how many went. */
+static unsigned move_pieces(char *from, char *to, const uint32_t *grains, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        size_t size = (size_t)grains[i] << VL_GRAIN_SHIFT;
+        if (vl_os->move(from, size, to) != 0)
+            return i;
+        from += size;
+        to += size;
+    }
+    return count;
+}
+
+/*
+ * Copies what the kernel would not move after it has moved other pieces. Kernels before 6.17 may have
+ * unmapped the target before they refused; where they did not, renewing it may be refused for the
+ * same reason, and does not matter.
+ */
+static void copy_pieces(char *from, char *to, const uint32_t *grains, unsigned moved, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        size_t size = (size_t)grains[i] << VL_GRAIN_SHIFT;
+        if (i >= moved) {
+            vl_os->renew(to, size);
+            memcpy(to, from, size);
+        }
+        from += size;
+        to += size;
+    }
+}
+
+/* Writes off the target of a move that failed: there may be a hole in it. */
+static void lose(struct vl_big_heap *heap, void *block)
+{
+    vl_lock(&heap->lock);
+    vl_extent_lose(&heap->extents, withdraw(heap, block));
+    heap->move_failed = true;
+    publish(heap);
+    vl_unlock(&heap->lock);
 }
 
 void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes)
 {
     bool zeroed;
-    size_t moved = vl_min(movable_bytes(heap, block), vl_round_up(bytes, vl_os_page_size));
-    void *to = moved == 0 ? NULL : take(heap, bytes, 1, false, &zeroed);
+    uint32_t grains[VL_EXTENT_PIECES_MAX];
+    unsigned count = movable_pieces(heap, block, grains_for(bytes), grains);
+    void *to = count == 0 ? NULL : vl_big_heap_take(heap, bytes, 1, &zeroed);
     if (to == NULL)
         return NULL;
-    int result = vl_os->move(block, moved, to);
-    vl_lock(&heap->lock);
-    if (result == 0) {
-        extent_of(heap, to)->moved = true;
-    } else {
-        /* Kernels before 6.17 unmap the target before they refuse: there may be a hole. */
-        vl_extent_lose(&heap->extents, extent_of(heap, to));
-        vl_count(&heap->blocks_used, -(uint64_t)1);
-        heap->move_failed = true;
-        publish(heap);
-    }
-    vl_unlock(&heap->lock);
-    if (result != 0)
+    unsigned moved = move_pieces(block, to, grains, count);
+    if (moved == 0) {
+        lose(heap, to);
         return NULL;
-    vl_big_heap_give(heap, block);
+    }
+    copy_pieces(block, to, grains, moved, count);
+    vl_lock(&heap->lock);
+    struct vl_extent *extent = extent_of(heap, to), *source = withdraw(heap, block);
+    vl_extent_set_pieces(extent, grains, count);
+    heap->pieces += extent->pieces;
+    heap->move_failed = moved < count;
+    vl_unlock(&heap->lock);
+    if (source != NULL) /* or another thread frees it meanwhile, which is misuse */
+        release(heap, source, moved == count ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY);
     return to;
 }
 

@@ -22,6 +22,7 @@ struct vl_big_heap {
     _Alignas(VL_CACHE_LINE) struct vl_lock lock; /* protects all below, and the extents */
     struct vl_extents extents;
     uint32_t away; /* threads that extend the slice meanwhile, without the lock */
+    uint32_t pieces; /* of all blocks whose pages were moved */
     bool move_failed; /* once is enough: blocks are copied from then on */
     bool closed;   /* nothing is taken any more: the slice is retired */
 
@@ -53,8 +54,8 @@ size_t vl_big_heap_bytes(struct vl_big_heap *heap, const void *block);
 /* Changes a block's size where it stands; false, with nothing done, if its neighbour is in the way. */
 bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes);
 
-/* A block of `bytes` that takes over the pages of `block`, which is given back; NULL, with nothing
- * done, if the kernel cannot or there is no room. */
+/* A block of `bytes`, no fewer than `block` has, that takes over the pages of `block`, which is given
+ * back; NULL, with nothing done, if the kernel cannot or there is no room. */
 void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes);
 
 /* Returns memory that has been free for `age_ms`; tells how many bytes. */

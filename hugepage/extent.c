@@ -21,13 +21,6 @@ struct vl_extent *vl_extent_before(const struct vl_extents *extents,
     return first <= extents->lone_end ? NULL : vl_extent_at(extents, extents->table[first - 1].first);
 }
 
-struct vl_extent *vl_extent_free_after(const struct vl_extents *extents,
-                                       const struct vl_extent *extent)
-{
-    struct vl_extent *next = vl_extent_after(extents, extent);
-    return next != NULL && vl_extent_is_free(next) ? next : NULL;
-}
-
 /* Writes down an extent's bounds at both its ends. */
 static void set_bounds(struct vl_extents *extents, struct vl_extent *extent, uint32_t grains)
 {
@@ -157,11 +150,8 @@ static struct vl_extent *make(struct vl_extents *extents, uint32_t first, uint32
                               const struct vl_extent *like)
 {
     struct vl_extent *extent = &extents->table[first];
-    enum vl_extent_state state = like->state;
-    bool moved = like->moved;
-    uint64_t freed_ms = like->freed_ms;
-    *extent = (struct vl_extent){.first = extent->first, .state = (uint8_t)state, .moved = moved,
-                                 .freed_ms = freed_ms};
+    *extent = (struct vl_extent){.first = extent->first, .state = like->state,
+                                 .freed_ms = like->freed_ms};
     set_bounds(extents, extent, grains);
     return extent;
 }
@@ -241,7 +231,7 @@ struct vl_extent *vl_extent_free(struct vl_extents *extents, struct vl_extent *e
     extents->grains_used -= extent->grains;
     extent->state = (uint8_t)state;
     extent->freed_ms = now_ms;
-    extent->moved = false;
+    extent->pieces = 0;
     return coalesce(extents, extent);
 }
 
@@ -257,7 +247,44 @@ struct vl_extent *vl_extent_split(struct vl_extents *extents, struct vl_extent *
     uint32_t first = vl_extent_first_grain(extents, extent);
     struct vl_extent *rest = make(extents, first + grains, extent->grains - grains, extent);
     set_bounds(extents, extent, grains);
+    if (extent->pieces != 0)
+        extent->pieces = rest->pieces = VL_EXTENT_PIECES_MAX;
     return rest;
+}
+
+void vl_extent_join(struct vl_extents *extents, struct vl_extent *extent)
+{
+    struct vl_extent *next = extent + extent->grains;
+    VL_CHECK(next->state == VL_EXTENT_USED && next->pieces == 0);
+    next->state = VL_EXTENT_NONE;
+    set_bounds(extents, extent, extent->grains + next->grains);
+}
+
+unsigned vl_extent_pieces(const struct vl_extent *extent, uint32_t grains[VL_EXTENT_PIECES_MAX])
+{
+    const struct vl_extent *at = extent;
+    uint32_t rest = extent->grains;
+    unsigned count = 0;
+    while (count + 1 < extent->pieces) {
+        grains[count] = at->seam;
+        rest -= at->seam;
+        at += grains[count++];
+    }
+    grains[count] = rest;
+    return count + 1;
+}
+
+void vl_extent_set_pieces(struct vl_extent *extent, const uint32_t *grains, unsigned count)
+{
+    struct vl_extent *at = extent;
+    uint32_t rest = extent->grains;
+    for (unsigned i = 0; i < count; i++) {
+        at->seam = grains[i];
+        at += grains[i];
+        rest -= grains[i];
+    }
+    /* Without a rest it would grow into memory of another piece, with no seam noted. */
+    extent->pieces = rest == 0 ? VL_EXTENT_PIECES_MAX : (uint8_t)(count + 1);
 }
 
 bool vl_extents_valid(const struct vl_extents *extents)

@@ -17,6 +17,11 @@
  * leave it untouched. Free extents lie in bins by size, eight per doubling. A DIRTY extent is
  * also on the age list, in the order of freed_ms; one that coalesces is as young as its youngest part.
  *
+ *      first grain                            the pages of a USED extent may have come by mremap: then it
+ *      +--------------+--------+---------+    consists of several mappings of the kernel's, pieces. The
+ *      | piece        | piece  | rest    |    entry of each one's first grain names the next: `seam`. The
+ *      +--------------+--------+---------+    rest is the slice's own mapping, as all free memory is.
+ *
  * Pure bookkeeping: no lock, no system call; every function wants the big heap's lock.
  */
 #ifndef VL_HUGEPAGE_EXTENT_H
@@ -41,10 +46,11 @@ struct vl_extent {
     uint32_t grains;
     uint8_t state;
     bool ageless;      /* DIRTY, but not in the age list: there is nothing to give back */
-    bool moved;        /* its pages came by mremap: the mapping is no longer of one piece */
+    uint8_t pieces;    /* USED: of how many; 0: all of it is the slice's own mapping */
     vl_grain_id first; /* in the entry of the last grain: the extent's first */
     vl_grain_id next, prev;   /* in its bin */
     vl_grain_id older, newer; /* DIRTY: in the age list */
+    uint32_t seam;            /* USED: grains from here to the next piece */
     uint64_t bytes;           /* USED: what the block's owner may write */
     uint64_t freed_ms;        /* DIRTY */
 };
@@ -116,14 +122,23 @@ struct vl_extent *vl_extent_free(struct vl_extents *extents, struct vl_extent *e
 struct vl_extent *vl_extent_split(struct vl_extents *extents, struct vl_extent *extent,
                                   uint32_t grains);
 
+/* Joins a USED extent with the one behind it, which is USED and not moved. */
+void vl_extent_join(struct vl_extents *extents, struct vl_extent *extent);
+
+/* One with as many pieces stays where it is: nobody knows its seams, or there are too many. */
+enum { VL_EXTENT_PIECES_MAX = 16 };
+
+/* Grains of each piece of a USED extent that has fewer than VL_EXTENT_PIECES_MAX; returns how many
+ * there are, at least one. */
+unsigned vl_extent_pieces(const struct vl_extent *extent, uint32_t grains[VL_EXTENT_PIECES_MAX]);
+
+/* Notes down that the first `count` pieces have come by mremap, the rest being the slice's own. */
+void vl_extent_set_pieces(struct vl_extent *extent, const uint32_t *grains, unsigned count);
+
 /* The extents right before and after `extent`, or NULL. */
 struct vl_extent *vl_extent_before(const struct vl_extents *extents,
                                    const struct vl_extent *extent);
 struct vl_extent *vl_extent_after(const struct vl_extents *extents, const struct vl_extent *extent);
-
-/* The free extent right after `extent`, or NULL. */
-struct vl_extent *vl_extent_free_after(const struct vl_extents *extents,
-                                       const struct vl_extent *extent);
 
 /* Writes a USED extent off. */
 void vl_extent_lose(struct vl_extents *extents, struct vl_extent *extent);

@@ -192,12 +192,13 @@ START_TEST(big_block_keeps_its_contents)
     if (_i == 1)
         fake_os_fail_from(FAKE_MOVE, 1, ENOMEM);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        void *wall = take(VL_BIG_MIN, 16); /* in the way, so that growth means moving */
+        void *wall = take(VL_BIG_MIN, 16); /* may be in the way, so that growth means moving */
         void *resized = vl_large_resize(vl_slice_of(block), block, sizes[i]);
         moves += resized != NULL && resized != block;
         if (resized == NULL) {
             ck_assert_uint_eq(bytes_of(block), have); /* nothing was done */
-            ck_assert(_i == 1 || moves > 0);          /* a block is moved only once */
+            /* The kernel would not move it, or it was cut after a move. */
+            ck_assert(_i == 1 || (moves > 0 && have == VL_BIG_MIN));
         } else {
             ck_assert_ptr_nonnull(resized);
             block = resized;
@@ -209,7 +210,7 @@ START_TEST(big_block_keeps_its_contents)
         }
         give(wall);
     }
-    ck_assert_uint_eq(moves, _i == 1 ? 0 : 1);
+    ck_assert(_i == 1 ? moves == 0 : moves > 0);
     give(block);
     ck_assert_uint_eq(stats_now().big_blocks, 0);
     ck_assert_uint_eq(stats_now().big_bytes, 0);

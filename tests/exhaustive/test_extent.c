@@ -43,6 +43,9 @@ static void change_used(const struct extent_world *world, uint32_t first, unsign
     next = *world;
     free_both(&next, first, VL_EXTENT_CLEAN);
     go_on(&next, depth, changes);
+    next = *world;
+    if (join_both(&next, first))
+        go_on(&next, depth, changes);
     for (uint32_t grains = 1; grains < model_grains(world, first); grains++) {
         next = *world;
         split_both(&next, first, grains);

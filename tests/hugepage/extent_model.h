@@ -117,9 +117,8 @@ static inline void check_extents(struct extent_world *world)
         /* A pointer into a block must not find an old block there. */
         for (uint32_t inner = first + 1; inner < next; inner++)
             model_assert(world->table[inner].state == VL_EXTENT_NONE, "%u", inner);
-        bool free_after = next < world->fresh && model_is_free(world, next);
-        model_assert(vl_extent_free_after(extents, extent) ==
-                         (free_after ? &world->table[next] : NULL),
+        model_assert(vl_extent_after(extents, extent) ==
+                         (next < world->fresh ? &world->table[next] : NULL),
                      "%u", first);
         used += extent->state == VL_EXTENT_USED ? grains : 0;
         dirty += extent->state == VL_EXTENT_DIRTY ? grains : 0;
@@ -217,6 +216,17 @@ static inline void split_both(struct extent_world *world, uint32_t first, uint32
     struct vl_extent *rest = vl_extent_split(extents_of(world), &world->table[first], grains);
     model_assert(rest == &world->table[first + grains], "%u", first);
     world->row[first + grains].begins = true;
+}
+
+/* False if there is no other block behind. */
+static inline bool join_both(struct extent_world *world, uint32_t first)
+{
+    uint32_t next = first + model_grains(world, first);
+    if (next >= world->fresh || world->row[next].state != VL_EXTENT_USED)
+        return false;
+    vl_extent_join(extents_of(world), &world->table[first]);
+    world->row[next].begins = false;
+    return true;
 }
 
 #endif

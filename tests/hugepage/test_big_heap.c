@@ -5,6 +5,8 @@
 #include "hugepage/big_heap.h"
 #include "tests/fake_os.h"
 
+#include <sys/mman.h>
+
 enum { BLOCKS = 60, DELAY_MS = 10 * 1000 };
 
 #define SLICE_SIZE   (256 * MB)
@@ -403,6 +405,105 @@ START_TEST(moved_pages)
 }
 END_TEST
 
+/* Grows `block` from its `bytes` by a megabyte with something in its way, so that it has to move. */
+static char *move_on(char *block, size_t bytes)
+{
+    char *moved = vl_big_heap_move(&heap, block, bytes + MB);
+    ck_assert_ptr_nonnull(moved);
+    ck_assert_uint_eq(pattern_damage(moved, bytes, 7), bytes);
+    pattern_fill(moved, bytes + MB, 7);
+    take(MB);
+    return moved;
+}
+
+START_TEST(moved_again_piece_by_piece)
+{
+    enum { MOVES = VL_EXTENT_PIECES_MAX - 1 };
+    size_t bytes = MB;
+    char *block = take(bytes);
+    take(MB);
+    pattern_fill(block, bytes, 7);
+    for (unsigned moves = 1; moves <= MOVES; moves++, bytes += MB) {
+        unsigned before = fake_os_count(FAKE_MOVE);
+        block = move_on(block, bytes);
+        /* Each time it went, a megabyte more was the slice's own. */
+        ck_assert_uint_eq(fake_os_count(FAKE_MOVE) - before, moves);
+    }
+    ck_assert_uint_eq(heap.pieces, VL_EXTENT_PIECES_MAX);
+    ck_assert_ptr_null(vl_big_heap_move(&heap, block, bytes + MB));
+    ck_assert_uint_eq(pattern_damage(block, bytes, 7), bytes);
+    give(block);
+    ck_assert_uint_eq(heap.pieces, 0);
+}
+END_TEST
+
+/* What it grows into where it stands belongs to its rest. */
+START_TEST(moved_then_grown_then_moved)
+{
+    char *block = take(2 * MB), *fence = take(MB);
+    pattern_fill(block, 2 * MB, 7);
+    block = vl_big_heap_move(&heap, block, 4 * MB);
+    ck_assert(vl_big_heap_resize(&heap, block, 7 * MB));
+    pattern_fill(block, 7 * MB, 7);
+    unsigned before = fake_os_count(FAKE_MOVE);
+    move_on(block, 7 * MB);
+    ck_assert_uint_eq(fake_os_count(FAKE_MOVE) - before, 2);
+    give(fence);
+}
+END_TEST
+
+/* What is left of a block that was cut has lost its seams, and stays. */
+START_TEST(moved_then_cut)
+{
+    char *block = take(4 * MB), *moved = vl_big_heap_move(&heap, block, 6 * MB);
+    ck_assert(vl_big_heap_resize(&heap, moved, 3 * MB));
+    ck_assert_ptr_null(vl_big_heap_move(&heap, moved, 8 * MB));
+    give(moved);
+    ck_assert_uint_eq(heap.pieces, 0);
+    check_counts();
+}
+END_TEST
+
+static const struct vl_os *real_os;
+static unsigned moves_left;
+
+/* Kernels before 6.17: the target goes first, then the source is looked at. */
+static int unmap_and_refuse(void *from, size_t size, void *to)
+{
+    if (moves_left-- != 0)
+        return real_os->move(from, size, to);
+    munmap(to, size);
+    return -1;
+}
+
+static int refuse(void *from, size_t size, void *to)
+{
+    return moves_left-- != 0 ? real_os->move(from, size, to) : -1;
+}
+
+START_TEST(move_fails_half_way)
+{
+    static int (*const failing[])(void *, size_t, void *) = {unmap_and_refuse, refuse};
+    struct vl_os os = *vl_os;
+    size_t bytes = 2 * MB;
+    char *block = take(bytes);
+    pattern_fill(block, bytes, 7);
+    for (; bytes < 5 * MB; bytes += MB)
+        block = move_on(block, bytes);
+    real_os = vl_os;
+    moves_left = 2;
+    os.move = failing[_i];
+    vl_os = &os;
+    char *moved = move_on(block, bytes);
+    vl_os = real_os;
+    ck_assert_ptr_ne(moved, block);
+    ck_assert_ptr_null(vl_big_heap_move(&heap, moved, bytes + 2 * MB)); /* once is enough */
+    give(moved);
+    while (vl_big_heap_has_room(&heap, 4 * MB, 1))
+        take(4 * MB); /* looks whether they are zero where they should be */
+}
+END_TEST
+
 START_TEST(the_rest_of_a_moved_block_is_renewed)
 {
     char *block = take_dirty(6 * MB), *moved = vl_big_heap_move(&heap, block, 6 * MB);
@@ -765,6 +866,10 @@ Suite *vl_suite(void)
 
     tcase_add_checked_fixture(moves, start_world, NULL);
     tcase_add_test(moves, moved_pages);
+    tcase_add_test(moves, moved_again_piece_by_piece);
+    tcase_add_test(moves, moved_then_grown_then_moved);
+    tcase_add_test(moves, moved_then_cut);
+    tcase_add_loop_test(moves, move_fails_half_way, 0, 2);
     tcase_add_test(moves, the_rest_of_a_moved_block_is_renewed);
     tcase_add_test(moves, move_fails);
     tcase_add_test(moves, renew_fails);

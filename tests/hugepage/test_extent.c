@@ -57,10 +57,10 @@ static uint32_t random_extent(uint64_t *random)
 static void change_used(uint64_t *random, uint32_t first)
 {
     uint32_t grains = model_grains(&world, first);
-    uint64_t choice = random_next(random) % 4;
+    uint64_t choice = random_next(random) % 5;
     if (choice == 0 && grains > 1)
         split_both(&world, first, random_up_to(random, grains - 1));
-    else
+    else if (choice != 4 || !join_both(&world, first))
         free_both(&world, first, choice == 1 ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY);
 }
 
@@ -147,7 +147,7 @@ START_TEST(extents_from_before_a_fork_stay_alone)
                                    .grains_used = extents->grains_used};
     ck_assert_ptr_null(check_find(&world, VL_EXTENT_DIRTY, 1));
     ck_assert_ptr_null(check_find(&world, VL_EXTENT_CLEAN, 1));
-    ck_assert_ptr_null(vl_extent_free_after(extents, used[0]));
+    ck_assert_ptr_null(vl_extent_after(extents, used[0]));
 
     ck_assert_ptr_eq(vl_extent_free(extents, used[0], VL_EXTENT_DIRTY, 2), used[0]);
     ck_assert_ptr_eq(vl_extent_free(extents, used[2], VL_EXTENT_CLEAN, 2), used[2]);
@@ -181,12 +181,49 @@ START_TEST(extents_from_after_a_fork_join_as_ever)
 }
 END_TEST
 
+/* --- Pieces --- */
+
+START_TEST(pieces_and_the_rest)
+{
+    uint32_t pieces[VL_EXTENT_PIECES_MAX], moved[] = {3, 1, 4};
+    struct vl_extent *extent = unfold_used(20);
+    ck_assert_uint_eq(vl_extent_pieces(extent, pieces), 1);
+    ck_assert_uint_eq(pieces[0], 20);
+
+    vl_extent_set_pieces(extent, moved, 3);
+    ck_assert_uint_eq(vl_extent_pieces(extent, pieces), 4);
+    ck_assert_mem_eq(pieces, moved, sizeof moved);
+    ck_assert_uint_eq(pieces[3], 12);
+
+    /* What it grows into belongs to the rest. */
+    unfold_used(5);
+    vl_extent_join(extents_of(&world), extent);
+    ck_assert_uint_eq(vl_extent_pieces(extent, pieces), 4);
+    ck_assert_uint_eq(pieces[3], 17);
+
+    struct vl_extent *rest = vl_extent_split(extents_of(&world), extent, 10);
+    ck_assert_uint_eq(extent->pieces, VL_EXTENT_PIECES_MAX);
+    ck_assert_uint_eq(rest->pieces, VL_EXTENT_PIECES_MAX);
+    vl_extent_free(extents_of(&world), rest, VL_EXTENT_CLEAN, 1);
+    ck_assert_uint_eq(rest->pieces, 0);
+}
+END_TEST
+
+START_TEST(pieces_without_a_rest)
+{
+    struct vl_extent *extent = unfold_used(8);
+    vl_extent_set_pieces(extent, (uint32_t[]){5, 3}, 2);
+    ck_assert_uint_eq(extent->pieces, VL_EXTENT_PIECES_MAX);
+}
+END_TEST
+
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("extent");
     TCase *bins = tcase_create("bins");
     TCase *changes = timed_case("random", 60);
     TCase *ages = timed_case("ages", 60);
+    TCase *pieces = tcase_create("pieces");
     TCase *fork = tcase_create("fork");
 
     tcase_add_test(bins, bins_hold_like_sizes);
@@ -199,6 +236,11 @@ Suite *vl_suite(void)
     tcase_add_checked_fixture(ages, start_empty, NULL);
     tcase_add_test(ages, the_age_list_is_in_order);
     suite_add_tcase(suite, ages);
+
+    tcase_add_checked_fixture(pieces, start_empty, NULL);
+    tcase_add_test(pieces, pieces_and_the_rest);
+    tcase_add_test(pieces, pieces_without_a_rest);
+    suite_add_tcase(suite, pieces);
 
     tcase_add_checked_fixture(fork, start_empty, NULL);
     tcase_add_test(fork, extents_from_before_a_fork_stay_alone);
