@@ -1,5 +1,8 @@
 #include "hugepage/page_heap.h"
 
+/* Empty regions kept without question; above it, a third of the most that were in use. */
+enum { KEPT_MIN = 8 };
+
 struct vl_slice_plan vl_page_heap_plan(unsigned node, size_t size)
 {
     enum vl_hugepage_mode mode = vl_options.hugepage_mode;
@@ -60,6 +63,8 @@ static void activate(struct vl_page_heap *heap, struct vl_region *region,
     region->population = (uint8_t)population;
     vl_region_set_add(&heap->active[population], region);
     vl_count(&heap->regions_active, 1);
+    if (vl_get(&heap->regions_active) > vl_get(&heap->regions_active_max))
+        vl_set(&heap->regions_active_max, vl_get(&heap->regions_active));
 }
 
 /* Takes a run from an active region or from one that becomes active. */
@@ -128,27 +133,12 @@ static void retire(struct vl_page_heap *heap, struct vl_region *region)
     vl_count(&heap->regions_empty, 1);
 }
 
-void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsigned page)
-{
-    vl_lock(&heap->lock);
-    unsigned pages = vl_region_give(region, page);
-    vl_count(&heap->pages_used, -(uint64_t)pages);
-    bool emptied = region->run_count == 0;
-    if (emptied)
-        retire(heap, region);
-    else
-        vl_region_set_update(&heap->active[region->population], region);
-    vl_unlock(&heap->lock);
-
-    if (emptied && vl_options.purge_delay_ms >= 0)
-        vl_page_heap_purge(heap, (uint64_t)vl_options.purge_delay_ms);
-}
-
-/* The region that has been empty longest, if that is at least `age_ms`. */
-static struct vl_region *purge_candidate(struct vl_page_heap *heap, uint64_t age_ms)
+/* The region that has been empty longest, if that is at least `age_ms` and more than `keep` are. */
+static struct vl_region *purge_candidate(struct vl_page_heap *heap, uint64_t age_ms, uint32_t keep)
 {
     struct vl_region *oldest = vl_region_at(heap->slice, heap->empty.last);
-    if (oldest == NULL || vl_os->clock_ms() - oldest->emptied_ms < age_ms)
+    if (oldest == NULL || vl_get(&heap->regions_empty) <= keep ||
+        vl_os->clock_ms() - oldest->emptied_ms < age_ms)
         return NULL;
     return oldest;
 }
@@ -163,12 +153,13 @@ static void file_purged(struct vl_page_heap *heap, struct vl_region *region, boo
     vl_count(&heap->purged_bytes, done ? VL_REGION_SIZE : 0);
 }
 
-size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms)
+/* Gives memory back, of the regions that have been empty longest, while more than `keep` are. */
+static size_t purge(struct vl_page_heap *heap, uint64_t age_ms, uint32_t keep)
 {
     size_t purged = 0;
     for (;;) {
         vl_lock(&heap->lock);
-        struct vl_region *region = purge_candidate(heap, age_ms);
+        struct vl_region *region = purge_candidate(heap, age_ms, keep);
         if (region != NULL) {
             vl_region_unlink(heap->slice, &heap->empty, region);
             vl_count(&heap->regions_empty, -1u);
@@ -192,6 +183,33 @@ size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms)
     }
 }
 
+size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms)
+{
+    return purge(heap, age_ms, 0);
+}
+
+static uint32_t kept_limit(const struct vl_page_heap *heap)
+{
+    return (uint32_t)vl_max(KEPT_MIN, vl_get(&heap->regions_active_max) / 3);
+}
+
+void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsigned page)
+{
+    vl_lock(&heap->lock);
+    unsigned pages = vl_region_give(region, page);
+    vl_count(&heap->pages_used, -(uint64_t)pages);
+    bool emptied = region->run_count == 0;
+    if (emptied)
+        retire(heap, region);
+    else
+        vl_region_set_update(&heap->active[region->population], region);
+    vl_unlock(&heap->lock);
+
+    if (emptied && vl_options.purge_delay_ms >= 0) {
+        purge(heap, (uint64_t)vl_options.purge_delay_ms, 0);
+        purge(heap, 0, kept_limit(heap));
+    }
+}
 
 bool vl_page_heap_close(struct vl_page_heap *heap)
 {

@@ -3,7 +3,8 @@
  *
  * One lock, held for list and bitmap work only; address space is made writable, and memory given
  * back, with the lock released. A region that empties keeps its memory for a while
- * (VALLOC_PURGE_DELAY): demand usually comes back. Memory is returned in whole regions, because the
+ * (VALLOC_PURGE_DELAY), as demand usually comes back; but of all that were ever in use together, a
+ * third at most are kept so. Memory is returned in whole regions, because the
  * kernel frees nothing of a huge page until all of it is dropped.
  */
 #ifndef VL_HUGEPAGE_PAGE_HEAP_H
@@ -25,6 +26,7 @@ struct vl_page_heap {
     /* Written under the lock, read by anybody as statistics. */
     _Atomic uint64_t pages_used;
     _Atomic uint32_t regions_active;
+    _Atomic uint32_t regions_active_max;
     _Atomic uint32_t regions_empty;
     _Atomic uint32_t regions_clean;
     _Atomic uint64_t purged_bytes;

@@ -5,7 +5,7 @@
 #include "hugepage/page_heap.h"
 #include "tests/fake_os.h"
 
-enum { REGIONS = 24, RUNS = 400, DELAY_MS = 10 * 1000 };
+enum { REGIONS = 36, RUNS = 400, DELAY_MS = 10 * 1000 };
 
 static struct vl_page_heap heap;
 
@@ -232,6 +232,38 @@ static void empty_a_region(void)
     struct vl_run run = must_take(VL_REGION_PAGES);
     give(&run);
 }
+
+/* Many regions in use, then none: how many may keep their memory. */
+static unsigned kept_of(unsigned count)
+{
+    static struct vl_run runs[REGIONS];
+    for (unsigned i = 0; i < count; i++)
+        runs[i] = must_take(VL_REGION_PAGES);
+    for (unsigned i = 0; i < count; i++)
+        give(&runs[i]);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), vl_get(&heap.regions_clean));
+    return vl_get(&heap.regions_empty);
+}
+
+START_TEST(few_are_kept_in_any_case)
+{
+    ck_assert_uint_eq(kept_of(8), 8);
+}
+END_TEST
+
+START_TEST(a_third_of_many_is_kept)
+{
+    ck_assert_uint_eq(kept_of(30), 10);
+    ck_assert_uint_eq(vl_get(&heap.purged_bytes), 20 * VL_REGION_SIZE);
+}
+END_TEST
+
+START_TEST(all_are_kept_for_ever)
+{
+    vl_options.purge_delay_ms = -1;
+    ck_assert_uint_eq(kept_of(30), 30);
+}
+END_TEST
 
 START_TEST(purged_at_second_10)
 {
@@ -482,6 +514,9 @@ Suite *vl_suite(void)
     suite_add_tcase(suite, runs);
 
     tcase_add_checked_fixture(purge, start_world, NULL);
+    tcase_add_test(purge, few_are_kept_in_any_case);
+    tcase_add_test(purge, a_third_of_many_is_kept);
+    tcase_add_test(purge, all_are_kept_for_ever);
     tcase_add_test(purge, purged_at_second_10);
     tcase_add_test(purge, an_emptied_region_purges_the_old_ones);
     tcase_add_test(purge, a_region_in_use_is_not_purged);
