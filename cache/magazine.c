@@ -8,7 +8,7 @@ struct vl_pool vl_magazine_pool;
 enum { GROUP = 8 };
 
 /* What a depot may hold, per node and class. */
-enum { DEPOT_BYTES = 128 << 10 };
+enum { DEPOT_BYTES = 64 << 10 };
 
 /* What may wait in an inbox until a thread of its node comes by; beyond, frees go all the way. */
 enum { INBOX_MAGAZINES = 32 };
@@ -68,7 +68,7 @@ void vl_magazine_give(unsigned node, void **top)
 static uint32_t depot_limit(unsigned class)
 {
     const struct vl_size_class *c = &vl_size_classes[class];
-    return DEPOT_BYTES / (c->size * c->capacity) + 1;
+    return (uint32_t)vl_max(DEPOT_BYTES / (c->size * c->capacity), 1);
 }
 
 bool vl_depot_put(unsigned node, unsigned class, void **top)

@@ -195,11 +195,16 @@ static void dispatch_spare(struct vl_cache *cache, unsigned class)
     dispatch(cache, class, spare);
 }
 
-static void flush_class(struct vl_cache *cache, unsigned class)
+static void dispatch_loaded(struct vl_cache *cache, unsigned class)
 {
     void **top = cache->top[class];
     vl_own_set(&cache->top[class], vl_null_magazine);
     dispatch(cache, class, top);
+}
+
+static void flush_class(struct vl_cache *cache, unsigned class)
+{
+    dispatch_loaded(cache, class);
     dispatch_spare(cache, class);
     cache->refill[class] = REFILL_FIRST;
 }
@@ -361,6 +366,7 @@ void *vl_cache_refill(struct vl_cache *cache, unsigned class)
     if (vl_topology.count > 1)
         vl_inbox_open(cache->node);
     charge(cache, magazine_bytes(class));
+    cache->consumes[class] = false;
     if (!load(cache, class))
         return take_single(cache->node, class);
     void **top = cache->top[class];
@@ -372,8 +378,13 @@ void *vl_cache_refill(struct vl_cache *cache, unsigned class)
  * is no memory for a magazine. */
 static bool unload(struct vl_cache *cache, unsigned class)
 {
-    if (vl_magazine_is_full(cache->spare[class]))
-        dispatch_spare(cache, class); /* a hook in there may call us: look anew */
+    bool consumes = cache->consumes[class];
+    cache->consumes[class] = true;
+    if (consumes)
+        dispatch_loaded(cache, class);
+    if (consumes || vl_magazine_is_full(cache->spare[class]))
+        dispatch_spare(cache, class);
+    /* A hook in there may have called us: look anew. */
     void **top = cache->top[class], **spare = cache->spare[class];
     if (!vl_magazine_is_full(top))
         return true;

@@ -57,6 +57,7 @@ struct vl_cache {
     void **spare[VL_CLASSES];
     uint8_t strangers[VL_TINY_CLASSES + 1]; /* tiny objects sent home before any was allocated */
     uint8_t refill[VL_CLASSES];                   /* objects to ask a central for next time */
+    bool consumes[VL_CLASSES]; /* a magazine has overflowed, none has run empty since */
     uint8_t class_of[VL_SIZE_TABLE_MAX + 1]; /* size -> class; all 0: every malloc is slow */
 };
 

@@ -192,6 +192,26 @@ START_TEST(budget_is_kept)
 }
 END_TEST
 
+/* Of a class that a thread frees and does not allocate, it keeps less than a magazine; one that
+ * allocates, too, keeps the spare. */
+START_TEST(consumers_keep_one_magazine)
+{
+    enum { BLOCKS = 6 * VL_MAGAZINE_CAPACITY_MAX };
+    unsigned class = vl_class_of_size(64);
+    void *blocks[BLOCKS];
+    for (int i = 0; i < BLOCKS; i++)
+        blocks[i] = vl_alloc(64);
+    bool spare_kept = false;
+    for (int i = 0; i < BLOCKS; i++) {
+        vl_free(blocks[i]);
+        unsigned held = vl_cache_count(vl_cache_self, class);
+        spare_kept = spare_kept || held > VL_MAGAZINE_CAPACITY_MAX;
+        ck_assert(i < 3 * VL_MAGAZINE_CAPACITY_MAX || held <= VL_MAGAZINE_CAPACITY_MAX);
+    }
+    ck_assert(spare_kept);
+}
+END_TEST
+
 static void fill_and_empty(size_t size, unsigned count)
 {
     void *blocks[1000];
@@ -366,6 +386,7 @@ Suite *vl_suite(void)
     TCase *contents = timed_case("contents", 20);
     tcase_add_checked_fixture(contents, set_up, NULL);
     tcase_add_test(contents, budget_is_kept);
+    tcase_add_test(contents, consumers_keep_one_magazine);
     tcase_add_test(contents, magazines_are_used_again);
     tcase_add_test(contents, refills_grow_with_demand);
     tcase_add_test(contents, works_without_magazines);
