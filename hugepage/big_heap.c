@@ -7,7 +7,12 @@
 /* Pieces of moved blocks that there may be in all: the kernel allows a process 65530 mappings. */
 enum { PIECES_IN_ALL = 2048 };
 
-/* Freed memory kept without question; above it, a third of the most that was in use. */
+/*
+ * How much freed memory is kept, at most: as much as makes, with what is in use, the most that ever was
+ * in use. Demand that comes back finds its memory, and the process is no larger than it had to be.
+ * A little more is kept in any case, so that a heap at its peak has something to hand.
+ */
+enum { DIRTY_SHARE = 8 };
 #define DIRTY_MIN ((uint64_t)16 << 20)
 
 struct vl_slice_plan vl_big_heap_plan(size_t size)
@@ -117,7 +122,8 @@ static size_t dirty_limit(const struct vl_big_heap *heap)
 {
     if (vl_options.large_cache_bytes != VL_SIZE_AUTO)
         return vl_options.large_cache_bytes;
-    return vl_max(DIRTY_MIN, vl_get(&heap->bytes_used_max) / 3);
+    uint64_t used = vl_get(&heap->bytes_used), most = vl_get(&heap->bytes_used_max);
+    return vl_max(vl_max(DIRTY_MIN, most / DIRTY_SHARE), most - used);
 }
 
 static size_t block_align(size_t bytes, size_t align)

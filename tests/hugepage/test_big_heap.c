@@ -704,18 +704,37 @@ START_TEST(no_more_than_the_limit)
 }
 END_TEST
 
-START_TEST(a_third_of_the_most_in_use)
+/* What is in use and what is kept, together: as much as ever was in use. */
+START_TEST(kept_up_to_the_most_in_use)
 {
     char *all[6];
     vl_options.large_cache_bytes = VL_SIZE_AUTO;
     for (int i = 0; i < 6; i++)
         all[i] = take(32 * MB);
     ck_assert_uint_eq(vl_get(&heap.bytes_used_max), 192 * MB);
+    for (int i = 0; i < 6; i++)
+        give(all[i]);
+    ck_assert_uint_eq(vl_get(&heap.bytes_dirty), 192 * MB);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0);
+}
+END_TEST
+
+/* At the peak an eighth of it, where other memory than what was kept had to be taken. */
+START_TEST(kept_at_the_peak)
+{
+    char *all[5];
+    vl_options.large_cache_bytes = VL_SIZE_AUTO;
+    heap.extents.dirty_apart = true; /* only for the same size */
+    for (int i = 0; i < 5; i++)
+        all[i] = take(32 * MB);
     give(all[1]);
     give(all[3]);
-    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0);
-    give(all[5]);
+    take(60 * MB);
+    ck_assert_uint_eq(vl_get(&heap.bytes_used), 156 * MB);
     ck_assert_uint_eq(vl_get(&heap.bytes_dirty), 64 * MB);
+    give(take(2 * MB));
+    ck_assert_uint_le(vl_get(&heap.bytes_dirty), 20 * MB);
+    ck_assert_uint_ge(vl_get(&heap.purged_bytes), 46 * MB);
 }
 END_TEST
 
@@ -885,7 +904,8 @@ Suite *vl_suite(void)
     tcase_add_test(kept, both_halves_of_a_huge_page_go_back);
     tcase_add_test(kept, the_last_huge_page_goes_back);
     tcase_add_test(kept, no_more_than_the_limit);
-    tcase_add_test(kept, a_third_of_the_most_in_use);
+    tcase_add_test(kept, kept_up_to_the_most_in_use);
+    tcase_add_test(kept, kept_at_the_peak);
     suite_add_tcase(suite, kept);
 
     tcase_add_checked_fixture(exact, start_world_of_many_nodes, NULL);
