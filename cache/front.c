@@ -106,7 +106,7 @@ void *vl_alloc_zeroed(size_t count, size_t size)
     }
     bool zeroed;
     void *block = allocate(bytes, VL_MIN_ALIGN, &zeroed);
-    return block == NULL || zeroed ? block : memset(block, 0, bytes);
+    return block == NULL || zeroed ? block : vl_large_clear(block, bytes);
 }
 
 /* The slice of a pointer given to us, or NULL for one of our first moments. Dies for a stranger. */

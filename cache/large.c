@@ -2,6 +2,11 @@
 
 #include "cache/misuse.h"
 
+#include <string.h>
+
+/* From here on, calloc has the kernel clear memory that was used before. */
+#define CLEAR_BY_KERNEL ((size_t)32 << 20)
+
 /* Runs are searched for at multiples of pages, within a region; everything beyond is a big block. */
 static bool is_run(size_t bytes, size_t align)
 {
@@ -25,6 +30,21 @@ void *vl_large_take(unsigned node, size_t bytes, size_t align, bool *zeroed)
     bytes = vl_max(bytes, 1);
     return is_run(bytes, align) ? take_run(node, bytes, align, zeroed)
                                 : vl_place_big(bytes, align, zeroed);
+}
+
+/* The whole huge pages of a big block go back to the kernel, which clears them when they are touched:
+ * an array of which little is used costs little, however large. */
+void *vl_large_clear(void *block, size_t bytes)
+{
+    char *start = block, *end = start + bytes;
+    char *inner = (char *)vl_round_up((uintptr_t)start, VL_REGION_SIZE);
+    char *inner_end = (char *)vl_round_down((uintptr_t)end, VL_REGION_SIZE);
+    if (bytes < CLEAR_BY_KERNEL ||
+        vl_os->advise(inner, (size_t)(inner_end - inner), VL_ADVICE_DISCARD) != 0)
+        return memset(block, 0, bytes);
+    memset(start, 0, (size_t)(inner - start));
+    memset(inner_end, 0, (size_t)(end - inner_end));
+    return block;
 }
 
 /* What lies at a pointer of a NODE slice that is no small object. Dies if it is not a run's start. */

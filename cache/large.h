@@ -12,6 +12,9 @@
 /* A block of `bytes` at a multiple of `align`; NULL if there is no memory. */
 void *vl_large_take(unsigned node, size_t bytes, size_t align, bool *zeroed);
 
+/* Makes a block of any size read as zero. */
+void *vl_large_clear(void *block, size_t bytes);
+
 /* Gives back a block that begins at `block`, in `slice`; dies if none does. */
 void vl_large_give(const struct vl_slice *slice, void *block, const char *function);
 

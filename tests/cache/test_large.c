@@ -217,6 +217,25 @@ START_TEST(big_block_keeps_its_contents)
 }
 END_TEST
 
+/* What is around the block stays as it is; so does everything where the kernel refuses. */
+START_TEST(cleared)
+{
+    static const size_t sizes[] = {1, 300000, VL_BIG_MIN, 31 << 20, 32 << 20, (33 << 20) + 12345};
+    char *block = take(40 << 20, 16);
+    if (_i == 1)
+        fake_os_fail_from(FAKE_ADVISE_DISCARD, 1, EINVAL);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t before = 4096 * (i + 1);
+        memset(block, 1, 40 << 20);
+        ck_assert_ptr_eq(vl_large_clear(block + before, sizes[i]), block + before);
+        ck_assert(is_zero(block + before, sizes[i]));
+        ck_assert_int_eq(block[before - 1], 1);
+        ck_assert_int_eq(block[before + sizes[i]], 1);
+    }
+    give(block);
+}
+END_TEST
+
 START_TEST(runs_are_not_resized_here)
 {
     void *run = take(500000, 16), *big = take(2 << 20, 16);
@@ -330,6 +349,7 @@ Suite *vl_suite(void)
     tcase_add_checked_fixture(resize, set_up, NULL);
     tcase_add_loop_test(resize, big_block_keeps_its_contents, 0, 2);
     tcase_add_test(resize, runs_are_not_resized_here);
+    tcase_add_loop_test(resize, cleared, 0, 2);
     suite_add_tcase(suite, resize);
 
     TCase *misuse = tcase_create("misuse");
