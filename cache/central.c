@@ -216,6 +216,17 @@ void vl_central_give_mixed(void *const *objects, unsigned count, const char *fun
     }
 }
 
+bool vl_central_has_out(const struct vl_slice *slice, unsigned class, const void *pointer)
+{
+    struct vl_central *central = &vl_centrals[slice->node][class];
+    vl_lock(&central->lock);
+    /* A span of this class is not remade as another's as long as the map says so. */
+    bool out = vl_get(vl_slice_class(slice, pointer)) == class &&
+               vl_span_has_out(vl_span_of(slice, pointer), pointer);
+    vl_unlock(&central->lock);
+    return out;
+}
+
 void vl_central_release_empty(struct vl_central *central)
 {
     struct vl_span *retired = NULL;

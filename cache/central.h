@@ -40,6 +40,10 @@ void vl_central_give(unsigned class, void *const *objects, unsigned count, const
 extern _Atomic uint64_t vl_arrived_blocks, vl_arrived_bytes;
 void vl_central_give_mixed(void *const *objects, unsigned count, const char *function);
 
+/* Whether an object of `class` begins at a pointer into `slice` and is not among the free ones of its
+ * span: in use, or in a cache. */
+bool vl_central_has_out(const struct vl_slice *slice, unsigned class, const void *pointer);
+
 /* Unmakes the spans that are empty. */
 void vl_central_release_empty(struct vl_central *central);
 

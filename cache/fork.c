@@ -8,6 +8,7 @@
 
 void vl_fork_child(void)
 {
+    vl_rcu_after_fork();
     vl_start_after_fork();
     vl_place_after_fork();
     vl_central_after_fork();

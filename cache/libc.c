@@ -167,7 +167,8 @@ EXPORT size_t nallocx(size_t size, int flags)
 EXPORT int malloc_trim(size_t pad)
 {
     (void)pad;
-    return vl_trim() != 0;
+    size_t returned = vl_trim();
+    return vl_place_retire() + returned != 0;
 }
 
 static struct vl_stats take_stats(void)

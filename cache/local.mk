@@ -18,6 +18,8 @@ VL_SOURCES += \
 	%D%/magazine.h \
 	%D%/misuse.c \
 	%D%/misuse.h \
+	%D%/query.c \
+	%D%/query.h \
 	%D%/span.c \
 	%D%/span.h \
 	%D%/stats.c \

@@ -86,6 +86,15 @@ unsigned vl_span_take(struct vl_span *span, void **objects, unsigned count)
     return taken;
 }
 
+bool vl_span_has_out(const struct vl_span *span, const void *pointer)
+{
+    const struct vl_size_class *class = &vl_size_classes[span->class];
+    size_t offset = (size_t)((const char *)pointer - span->start);
+    unsigned index = vl_object_index(class, offset);
+    return offset == (size_t)index * class->size && index < class->objects &&
+           (span->bits[index / 64] >> (index % 64) & 1) == 0;
+}
+
 enum vl_span_verdict vl_span_give(struct vl_span *span, const void *object)
 {
     const struct vl_size_class *class = &vl_size_classes[span->class];

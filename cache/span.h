@@ -46,6 +46,9 @@ struct vl_span *vl_span_of(const struct vl_slice *slice, const void *object);
  * take some in turns do not share lines. */
 unsigned vl_span_take(struct vl_span *span, void **objects, unsigned count);
 
+/* Whether an object begins at a pointer into the span, and is taken. */
+bool vl_span_has_out(const struct vl_span *span, const void *pointer);
+
 enum vl_span_verdict { VL_SPAN_OK, VL_SPAN_DOUBLE_FREE, VL_SPAN_INTERIOR };
 
 enum vl_span_verdict vl_span_give(struct vl_span *span, const void *object);

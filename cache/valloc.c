@@ -2,6 +2,7 @@
 #include "valloc.h"
 
 #include "cache/init.h"
+#include "cache/query.h"
 #include "cache/stats.h"
 #include "hugepage/hugepage.h"
 
@@ -41,4 +42,19 @@ void valloc_print_stat(int fd)
 {
     if (vl_start())
         vl_stats_print(fd);
+}
+
+int valloc_owns(const void *pointer)
+{
+    return vl_query_owns(pointer);
+}
+
+size_t valloc_usable_size(const void *pointer)
+{
+    return vl_query_bytes(pointer);
+}
+
+int valloc_node_of(const void *pointer)
+{
+    return vl_query_node(pointer);
 }

@@ -41,12 +41,16 @@ struct vl_os {
     int (*advise)(void *start, size_t size, enum vl_advice advice);
     /* Fresh writable memory in place of whatever is mapped there. */
     int (*renew)(void *start, size_t size);
+    /* Fresh writable memory where nothing is mapped; what is, stays. */
+    int (*plug)(void *start, size_t size);
     /* Moves the pages of [from, from+size) to `to`; both stay mapped, `from` reads as zero. */
     int (*move)(void *from, size_t size, void *to);
     /* Prefers `node` for pages first touched here. */
     int (*bind)(void *start, size_t size, unsigned node);
 
     int (*where)(unsigned *cpu, unsigned *node);
+    /* The node that holds the page at `address`, without touching it; -1 if there is none. */
+    int (*node_of)(const void *address);
     /* The nodes this process may use. */
     int (*allowed_nodes)(struct vl_node_mask *mask);
     /* 1 if the user chose a NUMA policy for this process, 0 if it is the kernel's own. */

@@ -123,6 +123,12 @@ static int os_renew(void *start, size_t size)
     return QUIETLY(mmap(start, size, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED);
 }
 
+static int os_plug(void *start, size_t size)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    return QUIETLY(mmap(start, size, PROT_READ | PROT_WRITE, flags, -1, 0) == start);
+}
+
 static int os_move(void *from, size_t size, void *to)
 {
     int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
@@ -144,6 +150,15 @@ static int os_bind(void *start, size_t size, unsigned node)
 static int os_where(unsigned *cpu, unsigned *node)
 {
     return QUIETLY(getcpu(cpu, node) == 0);
+}
+
+static int os_node_of(const void *address)
+{
+    int node = -1;
+    const void *page = address;
+    if (QUIETLY(syscall(SYS_move_pages, 0, 1ul, &page, NULL, &node, 0) == 0) != 0)
+        return -1;
+    return node < 0 ? -1 : node;
 }
 
 static int os_allowed_nodes(struct vl_node_mask *mask)
@@ -201,9 +216,11 @@ const struct vl_os vl_os_linux = {
     .protect = os_protect,
     .advise = os_advise,
     .renew = os_renew,
+    .plug = os_plug,
     .move = os_move,
     .bind = os_bind,
     .where = os_where,
+    .node_of = os_node_of,
     .allowed_nodes = os_allowed_nodes,
     .policy_chosen = os_policy_chosen,
     .memory_bytes = os_memory_bytes,

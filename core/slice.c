@@ -82,6 +82,12 @@ static void publish(uint32_t number)
     }
 }
 
+static bool change_state(struct vl_slice *slice, uint8_t from, uint8_t to)
+{
+    return vl_get(&slice->state) == from &&
+           atomic_compare_exchange_strong(&slice->state, &from, to);
+}
+
 /* The slot of a retired slice of the same kind and node, taken, or NULL. Slices are made by one thread
  * at a time where that matters (numa/place.c); the exchange makes it safe anyway. */
 static struct vl_slice *take_retired(const struct vl_slice_plan *plan)
@@ -89,7 +95,7 @@ static struct vl_slice *take_retired(const struct vl_slice_plan *plan)
     uint32_t count = vl_get_acquire(&vl_slice_count);
     for (struct vl_slice *slice = vl_slices; slice < vl_slices + count; slice++)
         if (slice->kind == plan->kind && slice->node == plan->node &&
-            vl_get(&slice->retired) && atomic_exchange(&slice->retired, false))
+            change_state(slice, VL_SLICE_RETIRED, VL_SLICE_LIVE))
             return slice;
     return NULL;
 }
@@ -111,6 +117,7 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan)
     struct vl_slice *slice = &vl_slices[number];
     vl_set(&slice->start, data);
     slice->tables = tables;
+    slice->mapped = data + plan->size - (uintptr_t)tables;
     slice->class_map = (_Atomic uint8_t *)(tables + CLASS_MAP_SKEW);
     slice->units = tables + class_map_bytes(plan);
     slice->unit_shift = plan->unit_shift;
@@ -167,12 +174,21 @@ bool vl_slice_extend(struct vl_slice *slice, size_t end)
     return true;
 }
 
-void vl_slice_retire(struct vl_slice *slice)
+void vl_slice_hide(struct vl_slice *slice)
 {
-    size_t size = atomic_exchange(&slice->size, 0);
+    vl_set(&slice->size, 0);
     vl_set(&slice->writable, 0);
-    vl_os->unreserve(slice->tables, slice->start + size - (uintptr_t)slice->tables);
-    vl_set_release(&slice->retired, true);
+    vl_set_release(&slice->state, VL_SLICE_HIDDEN);
+}
+
+size_t vl_slice_unmap(struct vl_slice *slice)
+{
+    if (!change_state(slice, VL_SLICE_HIDDEN, VL_SLICE_LEAVING))
+        return 0;
+    size_t bytes = slice->mapped;
+    vl_os->unreserve(slice->tables, bytes);
+    vl_set_release(&slice->state, VL_SLICE_RETIRED);
+    return bytes;
 }
 
 void vl_slices_after_fork(void)

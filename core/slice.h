@@ -18,9 +18,12 @@
  * with the data they describe, and stay mapped as long as the slice is not retired.
  *
  * A process normally has one slice per node and one for big blocks. More are made when one is full,
- * or small ones when address space is short (ulimit -v); they are found through vl_slice_of. Where
- * address space is short, one with nothing in use can be retired: only a wild pointer can still
- * lead into it. Its number serves the next slice of its kind and node.
+ * or small ones when address space is short (ulimit -v); they are found through vl_slice_of. One with
+ * nothing in use can be taken away: it is hidden, so that no pointer leads into it, and unmapped when
+ * nobody looks at its tables any more (core/rcu.h). Its number serves the next slice of its kind and
+ * node.
+ *
+ *      LIVE --hide--> HIDDEN --unmap--> LEAVING -> RETIRED --create--> LIVE
  */
 #ifndef VL_CORE_SLICE_H
 #define VL_CORE_SLICE_H
@@ -31,11 +34,13 @@
 
 enum vl_slice_kind { VL_SLICE_NODE, VL_SLICE_BIG };
 
+enum vl_slice_state { VL_SLICE_LIVE, VL_SLICE_HIDDEN, VL_SLICE_LEAVING, VL_SLICE_RETIRED };
+
 /* Plain fields are written before the slice is published, or taken up again after it was retired, for
  * the same kind and node. */
 struct vl_slice {
     _Atomic uintptr_t start;
-    /* 0 while it is retired: it holds no pointer then. Written last, release. */
+    /* 0 from the time it is hidden: it holds no pointer then. Written last, release. */
     _Atomic size_t size;
     char *tables; /* where its address space begins */
     _Atomic uint8_t *class_map; /* NODE: class of the objects on each page; written by span owners */
@@ -45,7 +50,8 @@ struct vl_slice {
     uint16_t number; /* index in vl_slices */
     uint16_t node; /* NODE: index, as numa/ counts them */
     enum vl_slice_kind kind;
-    _Atomic bool retired; /* its slot may be taken */
+    _Atomic uint8_t state;
+    size_t mapped; /* bytes of address space, from `tables` on */
     _Atomic size_t writable; /* bytes of data that can be written; grows; release after protect */
 };
 
@@ -72,8 +78,12 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan);
 /* Makes data [0, end) and the entries of its units writable; false if there is no memory. */
 bool vl_slice_extend(struct vl_slice *slice, size_t end);
 
-/* Gives up the address space of a slice in which nothing is in use, nor ever will be. */
-void vl_slice_retire(struct vl_slice *slice);
+/* Hides a slice in which nothing is in use, nor ever will be. */
+void vl_slice_hide(struct vl_slice *slice);
+
+/* Gives up the address space of a slice that was hidden before all readers of today began; tells how
+ * much that was, 0 if another thread is doing it. */
+size_t vl_slice_unmap(struct vl_slice *slice);
 
 /* Child of a fork: forgets a slice that another thread was about to publish. */
 void vl_slices_after_fork(void);

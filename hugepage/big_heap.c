@@ -417,16 +417,15 @@ static unsigned move_pieces(char *from, char *to, const uint32_t *grains, unsign
 }
 
 /*
- * Copies what the kernel would not move after it has moved other pieces. Kernels before 6.17 may have
- * unmapped the target before they refused; where they did not, renewing it may be refused for the
- * same reason, and does not matter.
+ * Copies what the kernel would not move after it has moved other pieces. It may have unmapped the
+ * target before it refused (before 6.17).
  */
 static void copy_pieces(char *from, char *to, const uint32_t *grains, unsigned moved, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         size_t size = (size_t)grains[i] << VL_GRAIN_SHIFT;
         if (i >= moved) {
-            vl_os->renew(to, size);
+            vl_os->plug(to, size);
             memcpy(to, from, size);
         }
         from += size;
@@ -477,7 +476,9 @@ size_t vl_big_heap_purge(struct vl_big_heap *heap, uint64_t age_ms)
 bool vl_big_heap_close(struct vl_big_heap *heap)
 {
     vl_lock(&heap->lock);
-    bool idle = !heap->closed && heap->away == 0 && heap->extents.grains_used == 0;
+    /* What is LOST may be somebody else's mapping by now. */
+    bool idle = !heap->closed && heap->away == 0 && heap->extents.grains_used == 0 &&
+                !heap->extents.lost;
     if (idle) {
         heap->closed = true;
         heap->extents = (struct vl_extents){.table = heap->extents.table};
@@ -496,6 +497,7 @@ void vl_big_heap_after_fork(struct vl_big_heap *heap)
     heap->extents = (struct vl_extents){
         .table = heap->extents.table,
         .dirty_apart = heap->extents.dirty_apart,
+        .lost = heap->extents.lost,
         .fresh = heap->extents.fresh,
         .lone_end = heap->extents.fresh,
         .grains_used = heap->extents.grains_used,

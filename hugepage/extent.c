@@ -239,6 +239,7 @@ void vl_extent_lose(struct vl_extents *extents, struct vl_extent *extent)
 {
     extents->grains_used -= extent->grains;
     extent->state = VL_EXTENT_LOST;
+    extents->lost = true;
 }
 
 struct vl_extent *vl_extent_split(struct vl_extents *extents, struct vl_extent *extent,

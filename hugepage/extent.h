@@ -64,6 +64,7 @@ struct vl_extent_bins {
 
 struct vl_extents {
     struct vl_extent *table; /* one entry per grain */
+    bool lost;               /* some are LOST */
     bool dirty_apart;        /* DIRTY ones do not coalesce: each serves its own size again */
     uint32_t fresh;          /* grains from here on belong to no extent */
     uint32_t lone_end;       /* extents that begin before this never coalesce (after a fork) */

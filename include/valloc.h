@@ -49,6 +49,21 @@ void valloc_get_stat(struct valloc_stat *stat);
 /* The same and the resident memory for people, in three lines to a file descriptor. */
 void valloc_print_stat(int fd);
 
+/*
+ * Questions about any pointer, ours or not, in use or not. They take no lock that a thread could be
+ * stopped with for long, and may be asked while others free. Not in signal handlers: the first
+ * question loads a library (liburcu).
+ *
+ * valloc_owns         1 if it points into the heap, in use or free; 0 if not
+ * valloc_usable_size  bytes of the block that begins there, 0 if none does; a block that was freed
+ *                     lately may still count
+ * valloc_node_of      number of the NUMA node that holds the memory there; -1 if it is not of the
+ *                     heap or was never touched
+ */
+int valloc_owns(const void *pointer);
+size_t valloc_usable_size(const void *pointer);
+int valloc_node_of(const void *pointer);
+
 #if defined(__GNUC__)
 #pragma GCC visibility pop
 #endif

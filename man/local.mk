@@ -3,5 +3,8 @@
 dist_man_MANS = \
 	%D%/valloc.7 \
 	%D%/valloc_get_stat.3 \
+	%D%/valloc_node_of.3 \
+	%D%/valloc_owns.3 \
 	%D%/valloc_print_stat.3 \
+	%D%/valloc_usable_size.3 \
 	%D%/valloc_version.3

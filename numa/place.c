@@ -76,21 +76,40 @@ static struct vl_slice *first_slice(unsigned node)
     return NULL;
 }
 
-/* Retires slices of which nothing is in use, but not a node's first, which threads call home. */
-static bool retire_idle_slices(void)
+/* Closes a heap of which nothing is in use, but not a node's first, which threads call home. */
+static bool close_if_idle(const struct vl_slice *slice)
 {
-    bool any = false;
+    if (slice->kind == VL_SLICE_BIG)
+        return vl_big_heap_close(&vl_big_heaps[slice->number]);
+    return slice != first_slice(slice->node) &&
+           vl_page_heap_close(&vl_page_heaps[slice->number]);
+}
+
+/*
+ * Takes idle slices away, as far as `readers_are_gone`, asked after they are hidden, says so; those
+ * hidden in vain go the next time. Tells how much address space that was.
+ */
+static size_t retire_idle_slices(bool (*readers_are_gone)(void))
+{
+    bool hidden[VL_SLICES_MAX], any = false;
     uint32_t count = vl_get_acquire(&vl_slice_count);
-    for (struct vl_slice *slice = vl_slices; slice < vl_slices + count; slice++) {
-        bool idle = slice->kind == VL_SLICE_BIG
-                        ? vl_big_heap_close(&vl_big_heaps[slice->number])
-                        : slice != first_slice(slice->node) &&
-                              vl_page_heap_close(&vl_page_heaps[slice->number]);
-        if (idle)
-            vl_slice_retire(slice);
-        any = any || idle;
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (vl_get(&vl_slices[i].state) == VL_SLICE_LIVE && close_if_idle(&vl_slices[i]))
+            vl_slice_hide(&vl_slices[i]);
+        hidden[i] = vl_get_acquire(&vl_slices[i].state) == VL_SLICE_HIDDEN;
+        any = any || hidden[i];
     }
-    return any;
+    if (!any || !readers_are_gone())
+        return 0;
+    for (uint32_t i = 0; i < count; i++)
+        bytes += hidden[i] ? vl_slice_unmap(&vl_slices[i]) : 0;
+    return bytes;
+}
+
+size_t vl_place_retire(void)
+{
+    return retire_idle_slices(vl_rcu_wait);
 }
 
 /* The same, with what idle slices hold where ulimit -v bounds the address space: else it is not what
@@ -100,7 +119,7 @@ static bool make_slice_somehow(struct vl_slice_plan plan, _Atomic size_t *size, 
     if (make_slice(plan, size, least))
         return true;
     uint64_t limit = vl_os->address_limit();
-    return limit != UINT64_MAX && least < limit && retire_idle_slices() &&
+    return limit != UINT64_MAX && least < limit && retire_idle_slices(vl_rcu_quiet) != 0 &&
            make_slice(plan, size, least);
 }
 

@@ -33,6 +33,10 @@ bool vl_place_is_making(void);
 /* Returns memory of every heap that has been free for `age_ms`; tells how many bytes. */
 size_t vl_place_purge(uint64_t age_ms);
 
+/* Takes away slices of which nothing is in use, with their tables, once nobody looks at these any
+ * more: waits for that. Tells how much address space that was. */
+size_t vl_place_retire(void);
+
 void vl_place_after_fork(void);
 
 #endif

@@ -89,6 +89,8 @@ static int perform(struct fake_os_record *what)
         return vl_os_linux.advise(what->start, what->size, VL_ADVICE_DISCARD);
     case FAKE_RENEW:
         return vl_os_linux.renew(what->start, what->size);
+    case FAKE_PLUG:
+        return vl_os_linux.plug(what->start, what->size);
     case FAKE_MOVE:
         return vl_os_linux.move(what->start, what->size, what->to);
     default:
@@ -147,6 +149,11 @@ static int fake_renew(void *start, size_t size)
     return call(&(struct fake_os_record){.call = FAKE_RENEW, .start = start, .size = size});
 }
 
+static int fake_plug(void *start, size_t size)
+{
+    return call(&(struct fake_os_record){.call = FAKE_PLUG, .start = start, .size = size});
+}
+
 static int fake_move(void *from, size_t size, void *to)
 {
     return call(&(struct fake_os_record){.call = FAKE_MOVE, .start = from, .size = size, .to = to});
@@ -165,6 +172,19 @@ static unsigned lowest_node(void)
     while (world.allowed.words[word] == 0)
         word++;
     return word * word_bits + vl_lowest_bit(world.allowed.words[word]);
+}
+
+/* Memory lies where it was bound to last, or on the lowest node. */
+static int fake_node_of(const void *address)
+{
+    pthread_mutex_lock(&mutex);
+    unsigned node = lowest_node();
+    for (unsigned i = 0; i < world.records_made && i < RECORDS_MAX; i++)
+        if (records[i].call == FAKE_BIND && records[i].error == 0 &&
+            (uintptr_t)address - (uintptr_t)records[i].start < records[i].size)
+            node = records[i].node;
+    pthread_mutex_unlock(&mutex);
+    return (int)node;
 }
 
 static int fake_where(unsigned *cpu, unsigned *node)
@@ -253,9 +273,11 @@ static const struct vl_os fake_os = {
     .protect = fake_protect,
     .advise = fake_advise,
     .renew = fake_renew,
+    .plug = fake_plug,
     .move = fake_move,
     .bind = fake_bind,
     .where = fake_where,
+    .node_of = fake_node_of,
     .allowed_nodes = fake_allowed_nodes,
     .policy_chosen = fake_policy_chosen,
     .memory_bytes = fake_memory_bytes,

@@ -33,6 +33,7 @@ enum fake_os_call {
     FAKE_ADVISE_DISCARD,
     FAKE_ADVISE_COLLAPSE,
     FAKE_RENEW,
+    FAKE_PLUG,
     FAKE_MOVE,
     FAKE_BIND,
     FAKE_WHERE, /* from here on not recorded, as they are not about memory */

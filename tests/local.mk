@@ -15,6 +15,7 @@ UNIT_TESTS = \
 	%D%/cache/test_front \
 	%D%/cache/test_large \
 	%D%/cache/test_magazine \
+	%D%/cache/test_query \
 	%D%/cache/test_remote \
 	%D%/cache/test_span \
 	%D%/cache/test_stats \
@@ -26,6 +27,7 @@ UNIT_TESTS = \
 	%D%/core/test_options \
 	%D%/core/test_panic \
 	%D%/core/test_pool \
+	%D%/core/test_rcu \
 	%D%/core/test_size_class \
 	%D%/core/test_slice \
 	%D%/core/test_text \

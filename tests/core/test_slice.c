@@ -199,15 +199,19 @@ END_TEST
 START_TEST(retired)
 {
     struct vl_slice *first = create(node_plan(64 * MB));
-    uint64_t reserved = fake_os_reserved();
     struct vl_slice *second = create(node_plan(64 * MB));
     ck_assert(vl_slice_extend(second, MB));
     char *start = data(second, 0);
 
-    vl_slice_retire(second);
-    ck_assert_uint_eq(fake_os_reserved(), reserved);
+    vl_slice_hide(second);
     ck_assert_ptr_null(vl_slice_of(start));
     ck_assert(!vl_slice_extend(second, MB));
+    ck_assert_uint_eq(*start, 0); /* still there */
+    ck_assert_uint_eq(create(node_plan(64 * MB))->number, 2);
+    uint64_t reserved = fake_os_reserved() - second->mapped;
+    ck_assert_uint_eq(vl_slice_unmap(second), second->mapped);
+    ck_assert_uint_eq(vl_slice_unmap(second), 0);
+    ck_assert_uint_eq(fake_os_reserved(), reserved);
     ck_assert_ptr_eq(vl_slice_of(data(first, 0)), first);
     /* The slot serves again, under its number. */
     struct vl_slice *again = create(node_plan(64 * MB));
@@ -215,7 +219,7 @@ START_TEST(retired)
     ck_assert_uint_eq(again->number, 1);
     ck_assert(vl_slice_extend(again, MB));
     ck_assert_ptr_eq(vl_slice_of(data(again, 0)), again);
-    ck_assert_uint_eq(create(node_plan(64 * MB))->number, 2);
+    ck_assert_uint_eq(create(node_plan(64 * MB))->number, 3);
 }
 END_TEST
 
