@@ -14,5 +14,6 @@
 #include "cache/stats.h"
 #include "cache/thread.h"
 #include "cache/trim.h"
+#include "cache/walk.h"
 
 #endif

@@ -227,6 +227,20 @@ bool vl_central_has_out(const struct vl_slice *slice, unsigned class, const void
     return out;
 }
 
+unsigned vl_central_copy(const struct vl_slice *slice, unsigned class, const char *start,
+                         uint64_t free[VL_SPAN_WORDS_MAX])
+{
+    struct vl_central *central = &vl_centrals[slice->node][class];
+    unsigned objects = vl_size_classes[class].objects;
+    vl_lock(&central->lock);
+    const struct vl_span *span = vl_span_of(slice, start);
+    bool there = vl_get(vl_slice_class(slice, start)) == class && span->start == start;
+    if (there)
+        memcpy(free, span->bits, (objects + 63) / 64 * sizeof *free);
+    vl_unlock(&central->lock);
+    return there ? objects : 0;
+}
+
 void vl_central_release_empty(struct vl_central *central)
 {
     struct vl_span *retired = NULL;

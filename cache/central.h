@@ -44,6 +44,11 @@ void vl_central_give_mixed(void *const *objects, unsigned count, const char *fun
  * span: in use, or in a cache. */
 bool vl_central_has_out(const struct vl_slice *slice, unsigned class, const void *pointer);
 
+/* The bitmap of the free objects of the span of `class` that begins at `start`; returns the number of
+ * its objects, 0 if there is no such span any more. */
+unsigned vl_central_copy(const struct vl_slice *slice, unsigned class, const char *start,
+                         uint64_t free[VL_SPAN_WORDS_MAX]);
+
 /* Unmakes the spans that are empty. */
 void vl_central_release_empty(struct vl_central *central);
 

@@ -28,7 +28,9 @@ VL_SOURCES += \
 	%D%/thread.h \
 	%D%/trim.c \
 	%D%/trim.h \
-	%D%/valloc.c
+	%D%/valloc.c \
+	%D%/walk.c \
+	%D%/walk.h
 
 # The names that programs call; nothing that a test links holds them.
 VL_INTERPOSING_SOURCES += \

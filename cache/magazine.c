@@ -93,3 +93,36 @@ void **vl_inbox_get(unsigned node)
     uint32_t id = vl_idstack_pop(&vl_exchanges[node].inbox, link_of);
     return id == 0 ? NULL : slots_of(id);
 }
+
+/* What another thread puts in or takes out meanwhile is seen or not: each slot is one word, and no
+ * pointer is followed. */
+__attribute__((no_sanitize("thread"))) void
+vl_magazine_visit(void **top, unsigned capacity, vl_visit_object *visit, void *argument)
+{
+    void **floor = vl_magazine_of(top) + capacity;
+    for (; !vl_magazine_is_null(top) && top < floor; top++)
+        visit(vl_peek(top), argument);
+}
+
+/* Magazines that leave or come meanwhile may lead into another stack: no further than there were. */
+static void visit_stack(const struct vl_idstack *stack, unsigned capacity, vl_visit_object *visit,
+                        void *argument)
+{
+    vl_idstack_word word = vl_get_acquire(&stack->word);
+    uint32_t id = vl_idstack_top(word);
+    for (uint32_t i = vl_idstack_count(word); i > 0 && id != 0; i--) {
+        vl_magazine_visit(vl_pool_item(&vl_magazine_pool, id), capacity, visit, argument);
+        id = vl_get(link_of(id));
+    }
+}
+
+void vl_magazines_visit(vl_visit_object *visit, void *argument)
+{
+    for (unsigned node = 0; node < vl_topology.count; node++) {
+        const struct vl_exchange *exchange = &vl_exchanges[node];
+        for (unsigned class = 1; class < VL_CLASSES; class++)
+            visit_stack(&exchange->depots[class].full, vl_size_classes[class].capacity, visit,
+                        argument);
+        visit_stack(&exchange->inbox, VL_MAGAZINE_CAPACITY_MAX, visit, argument);
+    }
+}

@@ -72,6 +72,13 @@ static inline unsigned vl_magazine_count(void **top, unsigned capacity)
     return vl_magazine_is_null(top) ? 0 : (unsigned)(vl_magazine_of(top) + capacity - top);
 }
 
+/* Objects that lie in depots and inboxes, as far as nobody takes them meanwhile. */
+typedef void vl_visit_object(void *object, void *argument);
+void vl_magazines_visit(vl_visit_object *visit, void *argument);
+
+/* The objects from `top` to the floor of a magazine, which may belong to another thread. */
+void vl_magazine_visit(void **top, unsigned capacity, vl_visit_object *visit, void *argument);
+
 /* An empty magazine for a class, as its top; the null magazine where there is no memory. */
 void **vl_magazine_take(unsigned node, unsigned capacity);
 /* Gives back an empty one. The null magazine may be given. */

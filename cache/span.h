@@ -29,6 +29,9 @@ struct vl_span {
     uint64_t bits[];
 };
 
+/* Words of the largest bitmap: two pages of the smallest objects. */
+enum { VL_SPAN_WORDS_MAX = 2 * VL_PAGE_SIZE / VL_MIN_ALIGN / 64 };
+
 _Static_assert(sizeof(struct vl_span) + 2 * VL_PAGE_SIZE / VL_MIN_ALIGN / 8 <= 2 * VL_PAGE_NOTES,
                "the bitmap of the smallest span of the smallest objects fits behind its record");
 

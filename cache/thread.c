@@ -477,3 +477,18 @@ unsigned vl_cache_count(const struct vl_cache *cache, unsigned class)
     return vl_magazine_count(vl_peek(&cache->top[class]), capacity) +
            vl_magazine_count(vl_peek(&cache->spare[class]), capacity);
 }
+
+void vl_caches_visit(vl_visit_object *visit, void *argument)
+{
+    for (uint32_t id = 1; id < vl_pool_end(&vl_cache_pool); id++) {
+        const struct vl_cache *cache = vl_pool_item(&vl_cache_pool, id);
+        if (vl_get_acquire(&cache->state) == VL_CACHE_START)
+            continue; /* just being made */
+        for (unsigned class = 1; class < VL_CLASSES; class++) {
+            unsigned capacity = vl_size_classes[class].capacity;
+            vl_magazine_visit(vl_peek(&cache->top[class]), capacity, visit, argument);
+            vl_magazine_visit(vl_peek(&cache->spare[class]), capacity, visit, argument);
+        }
+        vl_magazine_visit(vl_peek(&cache->outbox), VL_MAGAZINE_CAPACITY_MAX, visit, argument);
+    }
+}

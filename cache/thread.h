@@ -95,6 +95,9 @@ void vl_cache_flush_parked(void);
 /* Child of a fork: parks the caches of the threads that are not there any more. */
 void vl_cache_after_fork(void);
 
+/* Objects in the magazines of all threads; approximate while these run. */
+void vl_caches_visit(vl_visit_object *visit, void *argument);
+
 /* Objects of `class` in the magazines of a cache; approximate while its owner runs. */
 unsigned vl_cache_count(const struct vl_cache *cache, unsigned class);
 

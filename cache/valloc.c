@@ -4,6 +4,7 @@
 #include "cache/init.h"
 #include "cache/query.h"
 #include "cache/stats.h"
+#include "cache/walk.h"
 #include "hugepage/hugepage.h"
 
 #include <string.h>
@@ -57,4 +58,35 @@ size_t valloc_usable_size(const void *pointer)
 int valloc_node_of(const void *pointer)
 {
     return vl_query_node(pointer);
+}
+
+struct region_visitor {
+    int (*visit)(const struct valloc_region *region, void *argument);
+    void *argument;
+};
+
+static int visit_region(const struct vl_part *part, void *argument)
+{
+    const struct region_visitor *visitor = argument;
+    struct valloc_region region = {
+        .start = part->start,
+        .size = part->size,
+        .used = part->used,
+        .big = part->kind == VL_PART_BIG,
+        .resident = part->resident,
+        .node = part->node,
+    };
+    return visitor->visit(&region, visitor->argument);
+}
+
+int valloc_regions(int (*visit)(const struct valloc_region *region, void *argument),
+                   void *argument)
+{
+    struct region_visitor visitor = {visit, argument};
+    return vl_walk_parts(visit_region, &visitor);
+}
+
+int valloc_walk(int (*visit)(void *block, size_t size, void *argument), void *argument)
+{
+    return vl_walk_blocks(visit, argument);
 }

@@ -23,46 +23,67 @@ struct library {
 static struct library found;
 
 /*
- * `library`: &found once it is loaded. `counted`: counted sections that are open.
+ * `library`: &found once it is loaded. `counted`: open sections of each turn.
  *
- * A reader reads `library` or adds itself to `counted`, then looks for what it wants. A writer hides
- * that, then looks at both, by exchanges that change nothing: whatever comes after one of them in the
- * order of its word - a reader's addition, or the exchange that publishes the library and that a
- * reader has seen - has acquired what the writer did before, and finds nothing any more.
+ * A reader reads `library` or adds itself to one of `counted`, then looks for what it wants. A writer
+ * hides that, then looks at all three words, by exchanges that change nothing: whatever comes after
+ * one of these in the order of its word - a reader's addition, or the exchange that publishes the
+ * library and that a reader has seen - has acquired what the writer did before, and finds nothing any
+ * more. Whose turn it is makes no difference to that.
  */
 static _Atomic(const struct library *) library;
-static _Atomic uint32_t counted;
+static _Atomic uint32_t counted[2];
+static _Atomic uint8_t turn;
 
-/* Sections of either kind that this thread has open. */
-static _Thread_local uint32_t own_sections __attribute__((tls_model("initial-exec")));
+/* Sections that this thread has open, by kind. */
+static _Thread_local uint16_t own[3] __attribute__((tls_model("initial-exec")));
 
 enum { PATIENCE_MS = 1000 };
+
+static bool any_own(void)
+{
+    return own[VL_RCU_EVEN] + own[VL_RCU_ODD] + own[VL_RCU_LIBRARY] != 0;
+}
 
 enum vl_rcu_section vl_rcu_read(void)
 {
     const struct library *urcu = vl_get_acquire(&library);
-    own_sections++;
-    if (urcu != NULL) {
+    enum vl_rcu_section section =
+        urcu != NULL ? VL_RCU_LIBRARY : vl_get(&turn) == 0 ? VL_RCU_EVEN : VL_RCU_ODD;
+    own[section]++;
+    if (section == VL_RCU_LIBRARY)
         urcu->read_lock();
-        return VL_RCU_LIBRARY;
-    }
-    atomic_fetch_add_explicit(&counted, 1, memory_order_acq_rel);
-    return VL_RCU_COUNTED;
+    else
+        atomic_fetch_add_explicit(&counted[section], 1, memory_order_acq_rel);
+    return section;
 }
 
 void vl_rcu_done(enum vl_rcu_section section)
 {
-    own_sections--;
-    if (section == VL_RCU_LIBRARY)
+    own[section]--;
+    if (section == VL_RCU_LIBRARY) {
         found.read_unlock();
-    /* In the child of a fork it has been counted since. */
-    if (section == VL_RCU_COUNTED || vl_get_acquire(&library) == NULL)
-        atomic_fetch_sub_explicit(&counted, 1, memory_order_acq_rel);
+        if (vl_get_acquire(&library) != NULL)
+            return;
+        section = VL_RCU_EVEN; /* in the child of a fork, it has been counted so since */
+    }
+    atomic_fetch_sub_explicit(&counted[section], 1, memory_order_acq_rel);
 }
 
-static bool none_counted(void)
+static bool none_counted(unsigned which)
 {
-    return atomic_fetch_add_explicit(&counted, 0, memory_order_acq_rel) == 0;
+    return atomic_fetch_add_explicit(&counted[which], 0, memory_order_acq_rel) == 0;
+}
+
+static bool wait_for_counted(unsigned which)
+{
+    uint64_t started_ms = vl_os->clock_ms();
+    while (!none_counted(which)) {
+        if (vl_os->clock_ms() - started_ms > PATIENCE_MS)
+            return false;
+        vl_os->yield();
+    }
+    return true;
 }
 
 static const struct library *latest_library(void)
@@ -75,19 +96,19 @@ static const struct library *latest_library(void)
 
 bool vl_rcu_quiet(void)
 {
-    return own_sections == 0 && none_counted() && latest_library() == NULL;
+    return !any_own() && none_counted(0) && none_counted(1) && latest_library() == NULL;
 }
 
 bool vl_rcu_wait(void)
 {
-    uint64_t started_ms = vl_os->clock_ms();
-    if (own_sections != 0)
+    if (any_own())
         return false;
-    while (!none_counted()) {
-        if (vl_os->clock_ms() - started_ms > PATIENCE_MS)
-            return false;
-        vl_os->yield();
-    }
+    uint8_t next = !vl_get(&turn);
+    if (!wait_for_counted(next))
+        return false;
+    vl_set(&turn, next);
+    if (!wait_for_counted(!next))
+        return false;
     const struct library *urcu = latest_library();
     if (urcu == NULL)
         return true;
@@ -130,6 +151,7 @@ void vl_rcu_load(void)
 
 void vl_rcu_after_fork(void)
 {
-    vl_set(&counted, own_sections);
+    vl_set(&counted[VL_RCU_EVEN], (uint32_t)own[VL_RCU_EVEN] + own[VL_RCU_LIBRARY]);
+    vl_set(&counted[VL_RCU_ODD], own[VL_RCU_ODD]);
     vl_set_release(&library, NULL);
 }

@@ -9,8 +9,10 @@
  *
  * Sections are liburcu's (bp) once it is loaded, which the functions of valloc.h that read do: it
  * takes malloc and a lock of the dynamic linker to do so, and is not for everybody. Without it, and
- * in the child of a fork, which cannot know what its locks were doing, they are counted in one word.
- * Both kinds may be open at the same time; a section ends in the way it began.
+ * in the child of a fork, which cannot know what its locks were doing, they are counted, in the word
+ * whose turn it is: a writer gives the turn to the other and waits until the first is 0, so that those
+ * who come later do not keep it waiting. All kinds may be open at the same time; a section ends in the
+ * way it began.
  *
  *               read    done    wait    quiet
  *      any      yes     yes     yes     yes      any number of threads, no lock of ours held
@@ -20,7 +22,7 @@
 
 #include <stdbool.h>
 
-enum vl_rcu_section { VL_RCU_COUNTED, VL_RCU_LIBRARY };
+enum vl_rcu_section { VL_RCU_EVEN, VL_RCU_ODD, VL_RCU_LIBRARY };
 
 enum vl_rcu_section vl_rcu_read(void);
 void vl_rcu_done(enum vl_rcu_section section);

@@ -4,6 +4,9 @@
 
 #define HUGE_GRAINS ((uint32_t)(VL_REGION_SIZE >> VL_GRAIN_SHIFT))
 
+/* Extents looked at in a row before others get the lock. */
+enum { LOOKED_AT_ONCE = 1024 };
+
 /* Pieces of moved blocks that there may be in all: the kernel allows a process 65530 mappings. */
 enum { PIECES_IN_ALL = 2048 };
 
@@ -323,6 +326,31 @@ size_t vl_big_heap_bytes(struct vl_big_heap *heap, const void *block)
     size_t bytes = extent == NULL ? 0 : extent->bytes;
     vl_unlock(&heap->lock);
     return bytes;
+}
+
+bool vl_big_heap_next(struct vl_big_heap *heap, char **start, size_t *size, size_t *bytes)
+{
+    bool found = false;
+    uint32_t grain = grain_of(heap, *start);
+    vl_lock(&heap->lock);
+    const struct vl_extent *table = heap->extents.table;
+    for (uint32_t looked = 0; grain < heap->extents.fresh && !found; looked++) {
+        const struct vl_extent *extent = &table[grain];
+        found = extent->state == VL_EXTENT_USED && extent->bytes != 0;
+        if (found) {
+            *start = address(heap, grain);
+            *size = (size_t)extent->grains << VL_GRAIN_SHIFT;
+            *bytes = extent->bytes;
+        }
+        /* Where extents have joined since, this is the middle of one: its end will come. */
+        grain += extent->state == VL_EXTENT_NONE ? 1 : extent->grains;
+        if (looked % LOOKED_AT_ONCE == LOOKED_AT_ONCE - 1) {
+            vl_unlock(&heap->lock);
+            vl_lock(&heap->lock);
+        }
+    }
+    vl_unlock(&heap->lock);
+    return found;
 }
 
 /* Where the free extents behind `extent` end: at `enough`, as far as one has to look, at the most. */

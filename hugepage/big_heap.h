@@ -58,6 +58,10 @@ bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes);
  * back; NULL, with nothing done, if the kernel cannot or there is no room. */
 void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes);
 
+/* The first block in use from *start on: its place, its size with what follows it, and the bytes its
+ * owner may use. False if there is none. */
+bool vl_big_heap_next(struct vl_big_heap *heap, char **start, size_t *size, size_t *bytes);
+
 /* Returns memory that has been free for `age_ms`; tells how many bytes. */
 size_t vl_big_heap_purge(struct vl_big_heap *heap, uint64_t age_ms);
 

@@ -211,6 +211,23 @@ void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsi
     }
 }
 
+bool vl_page_heap_view(struct vl_page_heap *heap, uint32_t number, struct vl_region_view *view)
+{
+    vl_lock(&heap->lock);
+    bool there = number < heap->fresh;
+    const struct vl_region *region = there ? vl_slice_unit(heap->slice, number) : NULL;
+    if (there) {
+        view->state = region->state;
+        view->pages_used = region->pages_used;
+        for (unsigned page = 0; page < VL_REGION_PAGES; page++) {
+            bool begins = vl_region_is_used(region, page) && region->head[page] == page;
+            view->run_pages[page] = (uint16_t)(begins ? vl_region_run_pages(region, page) : 0);
+        }
+    }
+    vl_unlock(&heap->lock);
+    return there;
+}
+
 bool vl_page_heap_close(struct vl_page_heap *heap)
 {
     vl_lock(&heap->lock);

@@ -57,6 +57,16 @@ void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsi
 /* Returns the memory of regions that have been empty for `age_ms`; tells how many bytes. */
 size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms);
 
+/* What can be said of a region while others use the heap. */
+struct vl_region_view {
+    uint8_t state;
+    uint16_t pages_used;
+    uint16_t run_pages[VL_REGION_PAGES]; /* at a run's first page: its length; else 0 */
+};
+
+/* The slice's region of this number as it is now; false if so many were never used. */
+bool vl_page_heap_view(struct vl_page_heap *heap, uint32_t number, struct vl_region_view *view);
+
 /* Closes a heap of which nothing is in use, for its slice to be retired; false if something is. */
 bool vl_page_heap_close(struct vl_page_heap *heap);
 

@@ -64,6 +64,25 @@ int valloc_owns(const void *pointer);
 size_t valloc_usable_size(const void *pointer);
 int valloc_node_of(const void *pointer);
 
+/* A piece of the heap: 2 MB for small blocks and runs of pages, or one big block. */
+struct valloc_region {
+    const void *start;
+    size_t size;
+    size_t used;   /* bytes that are given out, to the program or to caches */
+    int big;       /* 1: a big block */
+    int resident;  /* 1: it holds memory, as far as valloc knows */
+    int node;      /* the NUMA node it prefers; -1: none */
+};
+
+/*
+ * Calls a function for each region of the heap, or for each block in use, until one returns something
+ * other than 0, and returns that. Nobody is stopped meanwhile: what is there all the time is visited
+ * once, what comes or goes may be or not. The function may use the heap. -1 if there is no memory.
+ */
+int valloc_regions(int (*visit)(const struct valloc_region *region, void *argument),
+                   void *argument);
+int valloc_walk(int (*visit)(void *block, size_t size, void *argument), void *argument);
+
 #if defined(__GNUC__)
 #pragma GCC visibility pop
 #endif

@@ -6,5 +6,7 @@ dist_man_MANS = \
 	%D%/valloc_node_of.3 \
 	%D%/valloc_owns.3 \
 	%D%/valloc_print_stat.3 \
+	%D%/valloc_regions.3 \
 	%D%/valloc_usable_size.3 \
-	%D%/valloc_version.3
+	%D%/valloc_version.3 \
+	%D%/valloc_walk.3

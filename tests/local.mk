@@ -21,6 +21,7 @@ UNIT_TESTS = \
 	%D%/cache/test_stats \
 	%D%/cache/test_thread \
 	%D%/cache/test_trim \
+	%D%/cache/test_walk \
 	%D%/core/test_bits \
 	%D%/core/test_idstack \
 	%D%/core/test_lock \
