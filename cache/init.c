@@ -12,8 +12,8 @@
 
 extern char **environ;
 
-enum { ASLEEP, STARTING, READY };
-static _Atomic int phase;
+static _Atomic bool ready;
+static struct vl_turn start_turn;
 static _Thread_local bool starting __attribute__((tls_model("initial-exec")));
 static bool options_loaded;
 
@@ -64,26 +64,23 @@ static void start_everything(void)
 
 static bool start_slowly(void)
 {
-    int seen = ASLEEP;
     if (starting)
         return false;
-    if (atomic_compare_exchange_strong_explicit(&phase, &seen, STARTING, memory_order_acquire,
-                                                memory_order_acquire)) {
+    if (vl_turn_take(&start_turn)) {
         starting = true;
-        start_everything();
+        if (!vl_started()) /* another's turn may have come and gone since the caller looked */
+            start_everything();
         starting = false;
-        vl_set_release(&phase, READY);
+        vl_set_release(&ready, true);
+        vl_turn_end(&start_turn);
         vl_fork_start();
-        return true;
     }
-    while (vl_get_acquire(&phase) != READY)
-        vl_os->yield();
     return true;
 }
 
 bool vl_started(void)
 {
-    return vl_get_acquire(&phase) == READY;
+    return vl_get_acquire(&ready);
 }
 
 bool vl_start(void)
@@ -93,8 +90,7 @@ bool vl_start(void)
 
 void vl_start_after_fork(void)
 {
-    if (vl_get(&phase) == STARTING && !starting)
-        vl_set(&phase, ASLEEP);
+    vl_turn_reset(&start_turn, starting);
 }
 
 static void on_exit_report(void)

@@ -1,8 +1,6 @@
 /*
  * init - the start of everything, once, in the first call of any entry point.
  *
- *      ASLEEP --first call--> STARTING --done--> READY
- *
  * That first call may come from the dynamic linker, before any constructor, before libc knows the
  * environment. No lock is held while starting. A call that arrives meanwhile waits, unless it comes
  * from the starting thread itself (a hooked mmap that allocates): that one is served from cache/boot.

@@ -15,6 +15,7 @@
 #include "core/size_class.h"
 #include "core/slice.h"
 #include "core/text.h"
+#include "core/turn.h"
 #include "core/verify.h"
 
 #endif

@@ -24,4 +24,6 @@ VL_SOURCES += \
 	%D%/slice.h \
 	%D%/text.c \
 	%D%/text.h \
+	%D%/turn.c \
+	%D%/turn.h \
 	%D%/verify.h

@@ -33,7 +33,7 @@ void vl_lock_slow(struct vl_lock *lock)
 
 void vl_unlock_slow(struct vl_lock *lock)
 {
-    vl_os->wake(&lock->word);
+    vl_os->wake(&lock->word, 1);
 }
 
 #ifdef VL_VERIFY

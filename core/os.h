@@ -14,6 +14,7 @@
 #ifndef VL_CORE_OS_H
 #define VL_CORE_OS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,8 @@ enum vl_advice {
     VL_ADVICE_DISCARD,  /* give the pages back now; they read as zero afterwards */
     VL_ADVICE_COLLAPSE, /* turn what is there into huge pages, now */
 };
+
+enum { VL_WAKE_ALL = INT_MAX };
 
 /* Bits of a set of NUMA nodes. */
 enum { VL_NODES_MAX = 1024 };
@@ -60,9 +63,9 @@ struct vl_os {
     uint64_t (*address_limit)(void);
     uint64_t (*clock_ms)(void);
 
-    /* Sleep while *word == expected; wake one sleeper. */
+    /* Sleep while *word == expected; wake so many sleepers. */
     void (*wait)(const void *word, uint32_t expected);
-    void (*wake)(const void *word);
+    void (*wake)(const void *word, int count);
     void (*yield)(void);
 };
 

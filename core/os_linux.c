@@ -200,9 +200,9 @@ static void os_wait(const void *word, uint32_t expected)
     (void)QUIETLY(syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0) == 0);
 }
 
-static void os_wake(const void *word)
+static void os_wake(const void *word, int count)
 {
-    (void)QUIETLY(syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0) == 0);
+    (void)QUIETLY(syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0) == 0);
 }
 
 static void os_yield(void)

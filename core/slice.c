@@ -78,7 +78,7 @@ static void publish(uint32_t number)
     uint32_t before = number;
     while (!vl_swap_if(&vl_slice_count, &before, number + 1)) {
         before = number;
-        vl_os->yield(); /* an earlier slot is about to be published */
+        vl_os->yield(); /* an earlier slot is about to be published; numa/place makes one at a time */
     }
 }
 

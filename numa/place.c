@@ -129,22 +129,19 @@ static bool make_slice_somehow(struct vl_slice_plan plan, _Atomic size_t *size, 
  * the system calls. A hook of mmap that allocates comes back here in the making thread: it gets
  * nothing, and is served from cache/boot.
  */
-static _Atomic bool being_made;
+static struct vl_turn slice_turn;
 static _Thread_local bool making __attribute__((tls_model("initial-exec")));
 
 static bool find_slice(const struct vl_slice_plan *plan, _Atomic size_t *size, size_t least)
 {
     if (making)
         return false;
-    if (atomic_exchange_explicit(&being_made, true, memory_order_acquire)) {
-        while (vl_get_acquire(&being_made))
-            vl_os->yield();
+    if (!vl_turn_take(&slice_turn))
         return true;
-    }
     making = true;
     bool made = make_slice_somehow(*plan, size, least);
     making = false;
-    vl_set_release(&being_made, false);
+    vl_turn_end(&slice_turn);
     return made;
 }
 
@@ -249,7 +246,7 @@ size_t vl_place_purge(uint64_t age_ms)
 void vl_place_after_fork(void)
 {
     vl_slices_after_fork();
-    vl_set(&being_made, making); /* what another thread was making is not made any more */
+    vl_turn_reset(&slice_turn, making); /* what another thread was making is not made any more */
     uint32_t count = vl_get_acquire(&vl_slice_count);
     for (uint32_t i = 0; i < count; i++)
         if (vl_slices[i].kind == VL_SLICE_NODE)

@@ -255,10 +255,10 @@ static void fake_wait(const void *word, uint32_t expected)
     vl_os_linux.wait(word, expected);
 }
 
-static void fake_wake(const void *word)
+static void fake_wake(const void *word, int count)
 {
     WITH_WORLD(world.counts[FAKE_WAKE]++);
-    vl_os_linux.wake(word);
+    vl_os_linux.wake(word, count);
 }
 
 static void fake_yield(void)

@@ -32,6 +32,7 @@ UNIT_TESTS = \
 	%D%/core/test_size_class \
 	%D%/core/test_slice \
 	%D%/core/test_text \
+	%D%/core/test_turn \
 	%D%/exhaustive/test_extent \
 	%D%/exhaustive/test_region \
 	%D%/hugepage/test_big_heap \

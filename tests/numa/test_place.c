@@ -216,6 +216,14 @@ static void *reserve_slowly(size_t size)
     return os_below->reserve(size);
 }
 
+static _Atomic unsigned yields;
+
+static void count_yield(void)
+{
+    vl_add(&yields, 1);
+    os_below->yield();
+}
+
 static struct vl_slice *homes[TOGETHER_MAX];
 
 static void *find_home(void *number)
@@ -232,11 +240,13 @@ START_TEST(one_home_for_all_threads)
     os_below = vl_os;
     slow_os = *vl_os;
     slow_os.reserve = reserve_slowly;
+    slow_os.yield = count_yield;
     vl_os = &slow_os;
     run_together(8, 2, find_home);
     for (int i = 0; i < 8; i++)
         ck_assert_ptr_eq(homes[i], homes[0]);
     ck_assert_uint_eq(count_slices(VL_SLICE_NODE), 1);
+    ck_assert_uint_eq(yields, 0); /* a waiter of a real-time class would starve the maker */
 }
 END_TEST
 
