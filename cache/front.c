@@ -2,6 +2,7 @@
 
 #include "cache/boot.h"
 #include "cache/central.h"
+#include "cache/fork.h"
 #include "cache/init.h"
 #include "cache/large.h"
 #include "cache/misuse.h"
@@ -112,6 +113,7 @@ void *vl_alloc_zeroed(size_t count, size_t size)
 /* The slice of a pointer given to us, or NULL for one of our first moments. Dies for a stranger. */
 static struct vl_slice *slice_of(const void *block, const char *function)
 {
+    vl_fork_notice();
     struct vl_slice *slice = vl_slice_of(block);
     if (vl_unlikely(slice == NULL) && !vl_boot_holds(block))
         vl_misuse(function, VL_MISUSE_FOREIGN, block);

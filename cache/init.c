@@ -85,6 +85,7 @@ bool vl_started(void)
 
 bool vl_start(void)
 {
+    vl_fork_notice();
     return vl_likely(vl_started()) || start_slowly();
 }
 

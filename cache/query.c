@@ -2,6 +2,7 @@
 
 #include "cache/boot.h"
 #include "cache/central.h"
+#include "cache/fork.h"
 #include "cache/init.h"
 
 /* The run of pages that a pointer lies in. Whoever unmakes it meanwhile leaves its record readable. */
@@ -36,6 +37,7 @@ size_t vl_query_bytes(const void *pointer)
 {
     if (!vl_started())
         return 0;
+    vl_fork_notice();
     vl_rcu_load();
     enum vl_rcu_section section = vl_rcu_read();
     const struct vl_slice *slice = vl_slice_of(pointer);

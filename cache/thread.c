@@ -1,6 +1,7 @@
 #include "cache/thread.h"
 
 #include "cache/central.h"
+#include "cache/fork.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -62,6 +63,8 @@ static struct vl_cache *make_cache(unsigned node)
     uint32_t id = vl_pool_take(&vl_cache_pool, 1);
     if (id == 0)
         return NULL;
+    if (id > 1)
+        vl_fork_watch(); /* a second thread, which a fork may find busy */
     struct vl_cache *cache = vl_pool_item(&vl_cache_pool, id);
     for (unsigned bin = 0; bin < VL_BINS; bin++)
         vl_own_set(&cache->top[bin], vl_null_magazine);

@@ -26,6 +26,7 @@ enum vl_advice {
     VL_ADVICE_SMALL,    /* never use huge pages */
     VL_ADVICE_DISCARD,  /* give the pages back now; they read as zero afterwards */
     VL_ADVICE_COLLAPSE, /* turn what is there into huge pages, now */
+    VL_ADVICE_WIPE,     /* reads as zero in the child of a fork, which shares no memory */
 };
 
 enum { VL_WAKE_ALL = INT_MAX };

@@ -20,6 +20,9 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -113,6 +116,7 @@ static int os_advise(void *start, size_t size, enum vl_advice advice)
         [VL_ADVICE_SMALL] = MADV_NOHUGEPAGE,
         [VL_ADVICE_DISCARD] = MADV_DONTNEED,
         [VL_ADVICE_COLLAPSE] = MADV_COLLAPSE,
+        [VL_ADVICE_WIPE] = MADV_WIPEONFORK,
     };
     return QUIETLY(madvise(start, size, names[advice]) == 0);
 }

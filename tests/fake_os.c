@@ -87,6 +87,8 @@ static int perform(struct fake_os_record *what)
         return vl_os_linux.protect(what->start, what->size, what->access);
     case FAKE_ADVISE_DISCARD:
         return vl_os_linux.advise(what->start, what->size, VL_ADVICE_DISCARD);
+    case FAKE_ADVISE_WIPE:
+        return vl_os_linux.advise(what->start, what->size, VL_ADVICE_WIPE);
     case FAKE_RENEW:
         return vl_os_linux.renew(what->start, what->size);
     case FAKE_PLUG:
@@ -140,6 +142,7 @@ static int fake_advise(void *start, size_t size, enum vl_advice advice)
         [VL_ADVICE_SMALL] = FAKE_ADVISE_SMALL,
         [VL_ADVICE_DISCARD] = FAKE_ADVISE_DISCARD,
         [VL_ADVICE_COLLAPSE] = FAKE_ADVISE_COLLAPSE,
+        [VL_ADVICE_WIPE] = FAKE_ADVISE_WIPE,
     };
     return call(&(struct fake_os_record){.call = calls[advice], .start = start, .size = size});
 }

@@ -196,6 +196,75 @@ START_TEST(child_parks_the_caches_of_others)
 }
 END_TEST
 
+/* --- A handler that comes before ours --- */
+
+static void (*in_child)(void);
+
+static void run_in_child(void)
+{
+    if (in_child != NULL)
+        in_child();
+}
+
+/* Handlers of children run in the order they were registered in; ours is in a constructor, too. */
+__attribute__((constructor(101))) static void register_first(void)
+{
+    pthread_atfork(NULL, NULL, run_in_child);
+}
+
+static void *hold_locks_forever(void *unused)
+{
+    vl_free(vl_alloc(100));
+    vl_set(&vl_page_heaps[0].lock.word, VL_LOCK_HELD);
+    vl_set(&vl_centrals[0][vl_class_of_size(100)].lock.word, VL_LOCK_CONTENDED);
+    pthread_barrier_wait(&both);
+    for (;;)
+        pause();
+    return unused;
+}
+
+static void *heirloom;
+
+static void allocate_before_our_handler(void)
+{
+    limit_child_time();
+    for (size_t size = 1; size < 4 * VL_BIG_MIN; size += size / 2 + 1)
+        vl_free(vl_alloc(size));
+    vl_free(heirloom);
+    heirloom = vl_alloc(100);
+}
+
+static void free_before_our_handler(void)
+{
+    limit_child_time();
+    vl_free(heirloom);
+    heirloom = vl_alloc(100);
+}
+
+static void (*const early_handlers[])(void) = {allocate_before_our_handler, free_before_our_handler};
+
+START_TEST(child_handler_before_ours_may_allocate)
+{
+    pthread_t thread;
+    begin_bare_world(1);
+    heirloom = vl_alloc(VL_SMALL_MAX + 1);
+    in_child = early_handlers[_i];
+    pthread_barrier_init(&both, NULL, 2);
+    ck_assert_int_eq(pthread_create(&thread, NULL, hold_locks_forever, NULL), 0);
+    pthread_barrier_wait(&both);
+    pid_t child = fork();
+    if (child == 0) {
+        void *kept = heirloom; /* our handler left in peace what the other had done */
+        child_assert(vl_usable_size(kept) >= 100);
+        child_assert(vl_alloc(100) != kept);
+        vl_free(kept);
+        vl_trim();
+        _exit(0);
+    }
+    expect_success(child);
+}
+END_TEST
+
 /* --- Real forks --- */
 
 enum { ALLOCATORS = 8, CHILD_OPERATIONS = 1000, CHILD_BLOCKS = 64, HEIRLOOMS = 200 };
@@ -284,6 +353,7 @@ Suite *vl_suite(void)
     tcase_add_test(torn, whole_structures_stay);
     tcase_add_loop_test(torn, torn_structures_are_made_whole, 1, 8);
     tcase_add_loop_test(torn, child_parks_the_caches_of_others, 0, 2);
+    tcase_add_loop_test(torn, child_handler_before_ours_may_allocate, 0, 2);
     suite_add_tcase(suite, torn);
 
     TCase *real = timed_case("real", 60);
