@@ -11,8 +11,9 @@
 #include <errno.h>
 #include <string.h>
 
-/* What blocks are filled with under VALLOC_FILL=junk: no pointer, no number anybody expects. */
-enum { FRESH_BYTE = 0xa5, FREED_BYTE = 0x5a };
+/* What blocks are filled with under VALLOC_FILL=junk, fresh ones with its complement: no pointer, no
+ * number anybody expects. */
+static uint8_t freed_byte = 0x5a;
 
 /* Larger objects of other nodes go home at once: outboxes and inboxes hold a number, not bytes. */
 enum { SENT_MAX = 4096 };
@@ -28,7 +29,18 @@ static void *filled(void *block, size_t size)
 {
     if (vl_likely(vl_options.fill_mode == VL_FILL_NONE) || block == NULL)
         return block;
-    return memset(block, vl_options.fill_mode == VL_FILL_ZERO ? 0 : FRESH_BYTE, size);
+    return memset(block, vl_options.fill_mode == VL_FILL_ZERO ? 0 : (uint8_t)~freed_byte, size);
+}
+
+void vl_fill_with(uint8_t byte)
+{
+    if (byte != 0)
+        freed_byte = byte;
+    vl_options.fill_mode = byte != 0 ? VL_FILL_JUNK : VL_FILL_NONE;
+    struct vl_cache *cache = vl_cache_enter();
+    if (cache != NULL)
+        vl_cache_follow_fill(cache);
+    vl_cache_leave(cache);
 }
 
 static void *take_small(struct vl_cache *cache, unsigned class)
@@ -170,7 +182,7 @@ void vl_free_slow(void *block)
         return; /* from cache/boot */
     unsigned class = class_at(slice, block);
     if (vl_unlikely(vl_options.fill_mode == VL_FILL_JUNK))
-        memset(block, FREED_BYTE, bytes_at(slice, block, "free"));
+        memset(block, freed_byte, bytes_at(slice, block, "free"));
     if (class == VL_CLASS_NONE) {
         vl_large_give(slice, block, "free");
         return;

@@ -51,6 +51,9 @@ static inline void vl_free(void *block)
  * PTRDIFF_MAX are refused. */
 void *vl_alloc_zeroed(size_t count, size_t size);
 void *vl_resize(void *block, size_t size);
+/* As VALLOC_FILL=junk from now on: fresh blocks with the complement of `byte`, freed ones with `byte`;
+ * 0: no more. Other threads follow when they next run out of a class. */
+void vl_fill_with(uint8_t byte);
 /* `align` is a power of two. */
 void *vl_alloc_aligned(size_t align, size_t size);
 size_t vl_usable_size(const void *block);

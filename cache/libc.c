@@ -279,6 +279,9 @@ EXPORT int mallopt(int parameter, int value)
         if (value == 0)
             vl_options.purge_delay_ms = VL_TIME_NEVER;
         return 1;
+    case M_PERTURB: /* 0: no more */
+        vl_fill_with((uint8_t)value);
+        return 1;
     case M_MXFAST:
     case M_TOP_PAD:
     case M_MMAP_THRESHOLD:

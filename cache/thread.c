@@ -58,6 +58,18 @@ static void fill_class_table(struct vl_cache *cache)
     }
 }
 
+void vl_cache_follow_fill(struct vl_cache *cache)
+{
+    bool open = cache->class_of[0] != 0, wanted = vl_options.fill_mode == VL_FILL_NONE;
+    if (vl_likely(open == wanted))
+        return;
+    if (wanted)
+        fill_class_table(cache);
+    else
+        memset(cache->class_of, 0, sizeof cache->class_of);
+    set_home(cache, cache->node);
+}
+
 static struct vl_cache *make_cache(unsigned node)
 {
     uint32_t id = vl_pool_take(&vl_cache_pool, 1);
@@ -73,8 +85,6 @@ static struct vl_cache *make_cache(unsigned node)
     cache->outbox = vl_null_magazine;
     cache->ticks = TICKS;
     cache->credit_bytes = (int64_t)vl_options.thread_cache_bytes;
-    if (vl_options.fill_mode == VL_FILL_NONE)
-        fill_class_table(cache);
     set_home(cache, node);
     return cache;
 }
@@ -87,6 +97,7 @@ static struct vl_cache *take_cache(void)
         id != 0 ? vl_pool_item(&vl_cache_pool, id) : make_cache(node);
     if (cache == NULL)
         return NULL;
+    vl_cache_follow_fill(cache);
     memset(cache->refill, REFILL_FIRST, sizeof cache->refill);
     vl_set_release(&cache->state, VL_CACHE_OWNED); /* from now on statistics look at it */
     return cache;
@@ -365,6 +376,7 @@ static void *take_single(unsigned node, unsigned class)
 void *vl_cache_refill(struct vl_cache *cache, unsigned class)
 {
     tick(cache);
+    vl_cache_follow_fill(cache); /* mallopt may have changed it */
     consider_home(cache);
     if (vl_topology.count > 1)
         vl_inbox_open(cache->node);

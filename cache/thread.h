@@ -76,6 +76,9 @@ void vl_cache_start(void);
 struct vl_cache *vl_cache_enter(void);
 void vl_cache_leave(struct vl_cache *cache);
 
+/* Closes the fast path where blocks are filled (VALLOC_FILL), or opens it. */
+void vl_cache_follow_fill(struct vl_cache *cache);
+
 /* Slow paths of the two operations; the loaded magazine is empty, or full. */
 void *vl_cache_refill(struct vl_cache *cache, unsigned class);
 void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object);

@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <malloc.h>
+#include <pthread.h>
 
 /* 48 MB in small blocks and 32 MB in big ones, all resident. */
 enum { SMALL_SIZE = 1024, SMALL_COUNT = 48 * 1024, BIG_SIZE = 4 * 1024 * 1024, BIG_COUNT = 8 };
@@ -319,6 +320,70 @@ START_TEST(mallopt_perturb_fills_if_it_says_so)
 }
 END_TEST
 
+enum { PERTURBED_MAX = 2000, PERTURB = 0x5A };
+
+static bool holds_only(const unsigned char *block, size_t size, unsigned char byte)
+{
+    for (size_t i = 0; i < size; i++)
+        if (block[i] != byte)
+            return false;
+    return true;
+}
+
+/* Also blocks that a cache has ready, in whose way nothing is done otherwise. */
+static void check_perturbed(void)
+{
+    for (size_t size = 1; size < PERTURBED_MAX; size += size / 4 + 1) {
+        unsigned char *block = opaque(malloc(size)), *freed = opaque(block);
+
+        ck_assert_msg(holds_only(block, size, (unsigned char)~PERTURB), "malloc(%zu)", size);
+        free(block);
+        ck_assert_msg(holds_only(freed, size, PERTURB), "free of %zu bytes", size);
+        block = opaque(calloc(1, size));
+        ck_assert_msg(is_zero(block, size), "calloc of %zu bytes", size);
+        free(block);
+    }
+}
+
+static void *touch_all_sizes(void *unused)
+{
+    for (size_t size = 1; size < PERTURBED_MAX; size += size / 4 + 1)
+        free(opaque(malloc(size)));
+    return unused;
+}
+
+static void *check_perturbed_in_thread(void *unused)
+{
+    check_perturbed();
+    return unused;
+}
+
+/* Caches that were there before, the next thread's, which takes over an old one, and new ones. */
+START_TEST(mallopt_perturb_holds_for_warm_caches)
+{
+    pthread_t threads[2];
+
+    if (!only_on_valloc(__func__))
+        return;
+    touch_all_sizes(NULL);
+    ck_assert_int_eq(pthread_create(&threads[0], NULL, touch_all_sizes, NULL), 0);
+    ck_assert_int_eq(pthread_join(threads[0], NULL), 0);
+    ck_assert_int_eq(mallopt(M_PERTURB, PERTURB), 1);
+    check_perturbed();
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(
+            pthread_create(&threads[i], NULL, check_perturbed_in_thread, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+
+    unsigned char *block = opaque(malloc(100)), *freed = opaque(block);
+    ck_assert_int_eq(mallopt(M_PERTURB, 0), 1);
+    memset(block, 1, 100);
+    free(opaque(block));
+    ck_assert(holds_only(freed, 100, 1));
+}
+END_TEST
+
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("reports");
@@ -336,6 +401,7 @@ Suite *vl_suite(void)
     tcase_add_loop_test(requests, mallopt_answers_and_the_heap_goes_on, 0,
                         sizeof settings / sizeof settings[0]);
     tcase_add_test(requests, mallopt_perturb_fills_if_it_says_so);
+    tcase_add_test(requests, mallopt_perturb_holds_for_warm_caches);
     suite_add_tcase(suite, figures);
     suite_add_tcase(suite, requests);
     return suite;
