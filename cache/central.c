@@ -72,16 +72,30 @@ static unsigned take_locked(struct vl_central *central, void **objects, unsigned
     return taken;
 }
 
-/* A new span of `class`, from `node` if possible, linked into its node's central, and objects of it. */
-static unsigned take_from_new_span(unsigned node, unsigned class, void **objects, unsigned count)
+static unsigned take_from_spans(unsigned node, unsigned class, void **objects, unsigned count)
+{
+    struct vl_central *central = &vl_centrals[node][class];
+    vl_lock(&central->lock);
+    unsigned taken = take_locked(central, objects, count);
+    vl_unlock(&central->lock);
+    return taken;
+}
+
+/* Where a span of a node is taken from: vl_place_run_own or vl_place_run_other. */
+typedef bool place_run_fn(unsigned node, unsigned pages, unsigned align,
+                          enum vl_population population, struct vl_run *run);
+
+/* A new span of `class`, linked into the node's central, and objects of it. */
+static unsigned take_from_new_span(place_run_fn *place_run, unsigned node, unsigned class,
+                                   void **objects, unsigned count)
 {
     struct vl_run run;
     const struct vl_size_class *c = &vl_size_classes[class];
     enum vl_population population = c->objects > 16 ? VL_DENSE : VL_SPARSE;
-    if (!vl_place_run(node, c->span_pages, 1, population, &run))
+    if (!place_run(node, c->span_pages, 1, population, &run))
         return 0;
     struct vl_span *span = vl_span_make(&run, class);
-    struct vl_central *central = &vl_centrals[run.heap->slice->node][class];
+    struct vl_central *central = &vl_centrals[node][class];
     vl_lock(&central->lock);
     unsigned taken = vl_span_take(span, objects, count);
     link_span(central, span);
@@ -91,13 +105,25 @@ static unsigned take_from_new_span(unsigned node, unsigned class, void **objects
     return taken;
 }
 
+/* For a node that is exhausted: of each other, what its spans have left before it gives new ones. */
+static unsigned take_elsewhere(unsigned node, unsigned class, void **objects, unsigned count)
+{
+    unsigned taken = 0;
+    for (unsigned i = 1; i < vl_topology.count && taken == 0; i++) {
+        unsigned other = vl_topology.nearest[node][i];
+        taken = take_from_spans(other, class, objects, count);
+        if (taken == 0)
+            taken = take_from_new_span(vl_place_run_other, other, class, objects, count);
+    }
+    return taken;
+}
+
 unsigned vl_central_take(unsigned node, unsigned class, void **objects, unsigned count)
 {
-    struct vl_central *central = &vl_centrals[node][class];
-    vl_lock(&central->lock);
-    unsigned taken = take_locked(central, objects, count);
-    vl_unlock(&central->lock);
-    return taken != 0 ? taken : take_from_new_span(node, class, objects, count);
+    unsigned taken = take_from_spans(node, class, objects, count);
+    if (taken == 0)
+        taken = take_from_new_span(vl_place_run_own, node, class, objects, count);
+    return taken != 0 ? taken : take_elsewhere(node, class, objects, count);
 }
 
 /* An empty span up to this is kept, one for each class: the next object may come at once. */

@@ -158,10 +158,10 @@ static bool find_node_slice(unsigned node)
     return find_slice(&plan, &slice_sizes.node_bytes, SHORT_SLICE_MIN);
 }
 
-static bool run_from_node(unsigned node, unsigned pages, unsigned align,
-                          enum vl_population population, struct vl_run *run)
+bool vl_place_run_other(unsigned other, unsigned pages, unsigned align,
+                        enum vl_population population, struct vl_run *run)
 {
-    FOR_SLICES(slice, VL_SLICE_NODE, node)
+    FOR_SLICES(slice, VL_SLICE_NODE, other)
     if (vl_page_heap_take(&vl_page_heaps[slice->number], pages, align, population, run))
         return true;
     return false;
@@ -177,16 +177,24 @@ static bool node_is_full(unsigned node)
     return true;
 }
 
+bool vl_place_run_own(unsigned node, unsigned pages, unsigned align, enum vl_population population,
+                      struct vl_run *run)
+{
+    if (vl_place_run_other(node, pages, align, population, run))
+        return true;
+    while (node_is_full(node) && find_node_slice(node))
+        if (vl_place_run_other(node, pages, align, population, run))
+            return true;
+    return false;
+}
+
 bool vl_place_run(unsigned node, unsigned pages, unsigned align, enum vl_population population,
                   struct vl_run *run)
 {
-    if (run_from_node(node, pages, align, population, run))
+    if (vl_place_run_own(node, pages, align, population, run))
         return true;
-    while (node_is_full(node) && find_node_slice(node))
-        if (run_from_node(node, pages, align, population, run))
-            return true;
     for (unsigned i = 1; i < vl_topology.count; i++)
-        if (run_from_node(vl_topology.nearest[node][i], pages, align, population, run))
+        if (vl_place_run_other(vl_topology.nearest[node][i], pages, align, population, run))
             return true;
     return false;
 }

@@ -22,6 +22,13 @@ void vl_place_start(void);
 bool vl_place_run(unsigned node, unsigned pages, unsigned align, enum vl_population population,
                   struct vl_run *run);
 
+/* The two steps of it: from the node itself, and, where that has nothing left, from another, which
+ * gets no new slice for a stranger. */
+bool vl_place_run_own(unsigned node, unsigned pages, unsigned align, enum vl_population population,
+                      struct vl_run *run);
+bool vl_place_run_other(unsigned other, unsigned pages, unsigned align,
+                        enum vl_population population, struct vl_run *run);
+
 void *vl_place_big(size_t bytes, size_t align, bool *zeroed);
 
 /* The first slice of a node, made if there is none: its threads' home. NULL if that is impossible. */

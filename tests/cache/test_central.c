@@ -232,6 +232,28 @@ START_TEST(objects_of_a_fallback_belong_to_their_node)
 }
 END_TEST
 
+/* An exhausted node's threads do not make a new span with every refill, and get the last object. */
+START_TEST(fallback_uses_the_spans_there_are)
+{
+    unsigned class = vl_class_of_size(64), objects = vl_size_classes[class].objects;
+    void *object;
+    begin_world(3);
+    ck_assert_ptr_nonnull(home_slice());
+    fake_os_fail_from(FAKE_RESERVE, 1, ENOMEM);
+    for (unsigned i = 0; i < objects; i++)
+        ck_assert_uint_eq(vl_central_take(1 + i % 2, class, &object, 1), 1);
+    ck_assert_uint_eq(vl_centrals[0][class].spans, 1);
+    ck_assert_uint_eq(vl_centrals[0][class].objects_free, 0);
+    vl_central_give(class, &object, 1, "free");
+    while (vl_place_run_other(0, 1, 1, VL_DENSE, &(struct vl_run){0}))
+        fake_os_fail_from(FAKE_PROTECT, 1, ENOMEM);
+    void *again;
+    ck_assert_uint_eq(vl_central_take(2, class, &again, 1), 1);
+    ck_assert_ptr_eq(again, object);
+    ck_assert_uint_eq(vl_central_take(2, class, &again, 1), 0);
+}
+END_TEST
+
 START_TEST(no_memory_gives_no_object)
 {
     unsigned class = vl_class_of_size(64);
@@ -369,6 +391,7 @@ Suite *vl_suite(void)
     tcase_add_test(nodes, mixed_batches_find_their_way);
     tcase_add_test(nodes, give_sorts_by_node);
     tcase_add_test(nodes, objects_of_a_fallback_belong_to_their_node);
+    tcase_add_test(nodes, fallback_uses_the_spans_there_are);
     suite_add_tcase(suite, nodes);
 
     TCase *threads = timed_case("threads", 30);
