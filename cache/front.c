@@ -52,11 +52,17 @@ static void *take_small(struct vl_cache *cache, unsigned class)
     return *top;
 }
 
+/* The class that serves a request, or VL_CLASS_NONE for a large block. */
+static unsigned class_for(size_t size, size_t align)
+{
+    return align <= VL_MIN_ALIGN   ? vl_class_of_size(size)
+           : align <= VL_PAGE_SIZE ? vl_class_of_aligned(size, align)
+                                   : VL_CLASS_NONE;
+}
+
 static void *take_any(size_t size, size_t align, bool *zeroed)
 {
-    unsigned class = align <= VL_MIN_ALIGN   ? vl_class_of_size(size)
-                     : align <= VL_PAGE_SIZE ? vl_class_of_aligned(size, align)
-                                             : VL_CLASS_NONE;
+    unsigned class = class_for(size, align);
     *zeroed = false;
     struct vl_cache *cache = vl_cache_enter();
     unsigned node = cache != NULL ? cache->node : vl_topology_here(&vl_topology);
@@ -201,12 +207,10 @@ size_t vl_usable_size(const void *block)
                                     "malloc_usable_size");
 }
 
-size_t vl_good_size(size_t size)
+size_t vl_good_size(size_t align, size_t size)
 {
-    unsigned class = vl_class_of_size(size);
-    if (class != VL_CLASS_NONE)
-        return vl_size_classes[class].size;
-    return vl_round_up(size, size < VL_BIG_MIN ? VL_PAGE_SIZE : vl_os_page_size);
+    unsigned class = class_for(size, align);
+    return class != VL_CLASS_NONE ? vl_size_classes[class].size : vl_large_good_size(size, align);
 }
 
 void *vl_resize(void *block, size_t size)

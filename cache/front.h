@@ -57,7 +57,7 @@ void vl_fill_with(uint8_t byte);
 /* `align` is a power of two. */
 void *vl_alloc_aligned(size_t align, size_t size);
 size_t vl_usable_size(const void *block);
-/* What vl_usable_size would say of a block of `size`. */
-size_t vl_good_size(size_t size);
+/* What vl_usable_size would say of a block of `size`, taken at a multiple of `align`. */
+size_t vl_good_size(size_t align, size_t size);
 
 #endif

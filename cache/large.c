@@ -32,6 +32,12 @@ void *vl_large_take(unsigned node, size_t bytes, size_t align, bool *zeroed)
                                 : vl_place_big(bytes, align, zeroed);
 }
 
+size_t vl_large_good_size(size_t bytes, size_t align)
+{
+    bytes = vl_max(bytes, 1);
+    return vl_round_up(bytes, is_run(bytes, align) ? VL_PAGE_SIZE : vl_os_page_size);
+}
+
 /* The whole huge pages of a big block go back to the kernel, which clears them when they are touched:
  * an array of which little is used costs little, however large. */
 void *vl_large_clear(void *block, size_t bytes)

@@ -18,6 +18,9 @@ void *vl_large_clear(void *block, size_t bytes);
 /* Gives back a block that begins at `block`, in `slice`; dies if none does. */
 void vl_large_give(const struct vl_slice *slice, void *block, const char *function);
 
+/* What vl_large_take gives for a request, and so vl_large_bytes tells. */
+size_t vl_large_good_size(size_t bytes, size_t align);
+
 /* Bytes a block's owner may use; dies if none begins at `block`. */
 size_t vl_large_bytes(const struct vl_slice *slice, const void *block, const char *function);
 

@@ -160,8 +160,7 @@ EXPORT size_t nallocx(size_t size, int flags)
     size_t align = (size_t)1 << (flags & 63); /* MALLOCX_LG_ALIGN */
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX)
         return 0;
-    unsigned class = align <= VL_PAGE_SIZE ? vl_class_of_aligned(size, align) : VL_CLASS_NONE;
-    return class != VL_CLASS_NONE ? vl_size_classes[class].size : vl_good_size(size);
+    return vl_good_size(align, size);
 }
 
 EXPORT int malloc_trim(size_t pad)

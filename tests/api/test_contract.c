@@ -328,8 +328,14 @@ START_TEST(nallocx_tells_the_size_that_malloc_gives)
         ck_assert_msg(nallocx(size, 0) == malloc_usable_size(block),
                       "nallocx(%zu, 0) = %zu, but malloc gives %zu", size, nallocx(size, 0),
                       malloc_usable_size(block));
-        ck_assert_uint_ge(nallocx(size, 12), size);
         free(block);
+        for (int log = 0; log <= 22; log += 1 + log % 3) {
+            block = aligned_alloc((size_t)1 << log, size);
+            ck_assert_msg(nallocx(size, log) == malloc_usable_size(block),
+                          "nallocx(%zu, %d) = %zu, but aligned_alloc gives %zu", size, log,
+                          nallocx(size, log), malloc_usable_size(block));
+            free(block);
+        }
     }
     ck_assert_uint_eq(nallocx(opaque_size(SIZE_MAX), 0), 0);
 }

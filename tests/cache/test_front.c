@@ -133,7 +133,7 @@ START_TEST(every_small_size_has_its_bytes)
     for (size_t size = 0; size <= 5000; size++) {
         char *block = vl_alloc(size);
         require(block != NULL && is_aligned(block, 16));
-        require(vl_usable_size(block) >= size && vl_usable_size(block) == vl_good_size(size));
+        require(vl_usable_size(block) >= size && vl_usable_size(block) == vl_good_size(1, size));
         memset(block, 1, vl_usable_size(block));
         vl_free(block);
     }
