@@ -110,7 +110,8 @@ void vl_start_late(void)
         vl_topology_refine(&vl_topology);
     vl_fork_start();
     vl_options_report(&vl_options, 2);
-    if (vl_options.stats_mode != VL_STATS_OFF)
+    /* Closed now: what has its number at the exit is a file of the program's. */
+    if (vl_options.stats_mode != VL_STATS_OFF && vl_os_is_open(2))
         atexit(on_exit_report);
 }
 

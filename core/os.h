@@ -83,6 +83,8 @@ size_t vl_os_read_file(const char *path, char *buffer, size_t size);
 /* Largest resident size this process has had. */
 uint64_t vl_os_peak_bytes(void);
 
+bool vl_os_is_open(int fd);
+
 /* All of `data` to a file descriptor; errors are dropped. Usable before anything else is. */
 long vl_os_write(int fd, const char *data, size_t size);
 

@@ -46,6 +46,11 @@ void vl_os_start(void)
         vl_os_page_size = size;
 }
 
+bool vl_os_is_open(int fd)
+{
+    return QUIETLY(fcntl(fd, F_GETFD) != -1) == 0;
+}
+
 long vl_os_write(int fd, const char *data, size_t size)
 {
     int errno_before = errno;

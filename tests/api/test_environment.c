@@ -77,6 +77,15 @@ static void play_without_files(void)
             _exit(10 + file);
 }
 
+/* Of the parent's, who looks at it afterwards. */
+enum { FILE_OF_THE_PROGRAM = 100 };
+
+static void play_report(void)
+{
+    child_assert(dup2(FILE_OF_THE_PROGRAM, STDERR_FILENO) == STDERR_FILENO);
+    free(opaque(malloc(100)));
+}
+
 /* --- Out of memory and back --- */
 
 struct link {
@@ -146,6 +155,7 @@ static const struct role {
 } roles[] = {
     {"work", play_work},
     {"without-files", play_without_files},
+    {"report", play_report},
     {"exhaust", play_exhaust},
 };
 
@@ -325,6 +335,42 @@ START_TEST(without_standard_files)
 }
 END_TEST
 
+static FILE *file_of_the_program;
+
+static bool ask_for_report(const struct stage *stage)
+{
+    (void)stage;
+    setenv("VALLOC_STATS", "1", 1);
+    return dup2(fileno(file_of_the_program), FILE_OF_THE_PROGRAM) == FILE_OF_THE_PROGRAM;
+}
+
+static bool ask_for_report_without_files(const struct stage *stage)
+{
+    return ask_for_report(stage) && close_standard_files(stage);
+}
+
+static long report_size(bool (*prepare)(const struct stage *))
+{
+    struct stage stage = {.role = "report", .prepare = prepare};
+
+    file_of_the_program = tmpfile();
+    ck_assert_ptr_nonnull(file_of_the_program);
+    expect_quiet_success(&stage, __func__);
+    ck_assert_int_eq(fseek(file_of_the_program, 0, SEEK_END), 0);
+    return ftell(file_of_the_program);
+}
+
+/* A report goes to where stderr leads at the exit, but if there was none at the start, the file that
+ * got its number is the program's own. */
+START_TEST(report_goes_to_no_other_file)
+{
+    if (!only_on_valloc(__func__))
+        return;
+    ck_assert_int_gt(report_size(ask_for_report), 0);
+    ck_assert_int_eq(report_size(ask_for_report_without_files), 0);
+}
+END_TEST
+
 /* An empty file system over each; the rest of the machine does not see it. */
 static bool hide_proc_and_sys(const struct stage *stage)
 {
@@ -417,6 +463,7 @@ Suite *vl_suite(void)
     tcase_add_test(start, work_with_little_data);
     tcase_add_test(start, out_of_memory_and_back);
     tcase_add_test(start, without_standard_files);
+    tcase_add_test(start, report_goes_to_no_other_file);
     tcase_add_test(start, without_proc_and_sys);
     tcase_add_loop_test(start, refused_system_calls, 0, 3);
     tcase_add_test(start, plugins_come_and_go);
