@@ -91,6 +91,7 @@ static void *allocate(size_t size, size_t align, bool *zeroed)
     /* What is kept for later may be what is missing now. */
     if (vl_unlikely(block == NULL)) {
         vl_trim();
+        vl_place_retire(false); /* what can be written counts against the limit, used or not */
         block = take_any(size, align, zeroed);
     }
     if (vl_unlikely(block == NULL) && vl_place_is_making()) {

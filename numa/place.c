@@ -107,9 +107,9 @@ static size_t retire_idle_slices(bool (*readers_are_gone)(void))
     return bytes;
 }
 
-size_t vl_place_retire(void)
+size_t vl_place_retire(bool wait)
 {
-    return retire_idle_slices(vl_rcu_wait);
+    return retire_idle_slices(wait ? vl_rcu_wait : vl_rcu_quiet);
 }
 
 /* The same, with what idle slices hold where ulimit -v bounds the address space: else it is not what

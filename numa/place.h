@@ -41,8 +41,9 @@ bool vl_place_is_making(void);
 size_t vl_place_purge(uint64_t age_ms);
 
 /* Takes away slices of which nothing is in use, with their tables, once nobody looks at these any
- * more: waits for that. Tells how much address space that was. */
-size_t vl_place_retire(void);
+ * more: waits for that, or else takes them only if nobody does now. Tells how much address space
+ * that was. */
+size_t vl_place_retire(bool wait);
 
 void vl_place_after_fork(void);
 

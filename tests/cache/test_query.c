@@ -104,7 +104,7 @@ static _Atomic size_t retired;
 static void *retire(void *unused)
 {
     (void)unused;
-    vl_set_release(&retired, vl_place_retire());
+    vl_set_release(&retired, vl_place_retire(true));
     return NULL;
 }
 
@@ -165,7 +165,7 @@ static bool come_and_go(void)
     vl_set_release(&race.last, runs[FAR - 1]);
     for (int i = 0; i < FAR; i++)
         vl_free(runs[i]);
-    return vl_place_retire() != 0;
+    return vl_place_retire(true) != 0;
 }
 
 START_TEST(asked_while_slices_come_and_go)
