@@ -27,6 +27,7 @@ enum vl_advice {
     VL_ADVICE_DISCARD,  /* give the pages back now; they read as zero afterwards */
     VL_ADVICE_COLLAPSE, /* turn what is there into huge pages, now */
     VL_ADVICE_WIPE,     /* reads as zero in the child of a fork, which shares no memory */
+    VL_ADVICE_POPULATE, /* get the memory now; an error where there is none */
 };
 
 enum { VL_WAKE_ALL = INT_MAX };
@@ -51,6 +52,13 @@ struct vl_os {
     int (*move)(void *from, size_t size, void *to);
     /* Prefers `node` for pages first touched here. */
     int (*bind)(void *start, size_t size, unsigned node);
+
+    /* A mapping of its own of the kernel's pool of huge pages of 1 << page_shift bytes, which are
+     * set aside for it; NULL where the pool has too few. They are there once it is populated. */
+    void *(*map_hugetlb)(size_t size, unsigned page_shift);
+    /* Moves the mapping [from, from+size) over what is mapped at `to`; nothing stays at `from`. If
+     * that fails, there may be a hole at `to`. */
+    int (*replace)(void *to, void *from, size_t size);
 
     int (*where)(unsigned *cpu, unsigned *node);
     /* The node that holds the page at `address`, without touching it; -1 if there is none. */

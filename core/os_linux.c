@@ -23,6 +23,12 @@
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MAP_HUGE_SHIFT
+#define MAP_HUGE_SHIFT 26
+#endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -122,6 +128,7 @@ static int os_advise(void *start, size_t size, enum vl_advice advice)
         [VL_ADVICE_DISCARD] = MADV_DONTNEED,
         [VL_ADVICE_COLLAPSE] = MADV_COLLAPSE,
         [VL_ADVICE_WIPE] = MADV_WIPEONFORK,
+        [VL_ADVICE_POPULATE] = MADV_POPULATE_WRITE,
     };
     return QUIETLY(madvise(start, size, names[advice]) == 0);
 }
@@ -154,6 +161,20 @@ static int os_bind(void *start, size_t size, unsigned node)
     /* The kernel takes one bit less than it is told. */
     return QUIETLY(syscall(SYS_mbind, start, size, MPOL_PREFERRED, mask.words,
                            (unsigned long)VL_NODES_MAX + 1, 0) == 0);
+}
+
+/* Not with MAP_NORESERVE: after a fork, the parent could not write without more pages. */
+static void *os_map_hugetlb(size_t size, unsigned page_shift)
+{
+    void *start = MAP_FAILED;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (int)(page_shift << MAP_HUGE_SHIFT);
+    (void)QUIETLY((start = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0)) != MAP_FAILED);
+    return start == MAP_FAILED ? NULL : start;
+}
+
+static int os_replace(void *to, void *from, size_t size)
+{
+    return QUIETLY(mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED);
 }
 
 static int os_where(unsigned *cpu, unsigned *node)
@@ -228,6 +249,8 @@ const struct vl_os vl_os_linux = {
     .plug = os_plug,
     .move = os_move,
     .bind = os_bind,
+    .map_hugetlb = os_map_hugetlb,
+    .replace = os_replace,
     .where = os_where,
     .node_of = os_node_of,
     .allowed_nodes = os_allowed_nodes,

@@ -122,6 +122,10 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan)
     slice->units = tables + class_map_bytes(plan);
     slice->unit_shift = plan->unit_shift;
     slice->unit_bytes = plan->unit_bytes;
+    slice->huge = plan->huge;
+    slice->bind = plan->bind;
+    slice->bind_node = (uint16_t)plan->bind_node;
+    slice->small_pages = plan->small_pages;
     if (again == NULL) {
         slice->number = (uint16_t)number;
         slice->node = (uint16_t)plan->node;
@@ -171,6 +175,18 @@ bool vl_slice_extend(struct vl_slice *slice, size_t end)
     }
     while (have < goal && !vl_swap_if(&slice->writable, &have, goal)) {
     }
+    return true;
+}
+
+bool vl_slice_renew(const struct vl_slice *slice, void *start, size_t size)
+{
+    if (vl_os->renew(start, size) != 0)
+        return false;
+    bool small = (uintptr_t)start - slice->start < slice->small_pages;
+    if (small || slice->huge)
+        vl_os->advise(start, size, small ? VL_ADVICE_SMALL : VL_ADVICE_HUGE);
+    if (slice->bind)
+        vl_os->bind(start, size, slice->bind_node);
     return true;
 }
 

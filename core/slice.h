@@ -51,6 +51,9 @@ struct vl_slice {
     uint16_t node; /* NODE: index, as numa/ counts them */
     enum vl_slice_kind kind;
     _Atomic uint8_t state;
+    bool huge, bind; /* these four as in the plan */
+    uint16_t bind_node;
+    size_t small_pages;
     size_t mapped; /* bytes of address space, from `tables` on */
     _Atomic size_t writable; /* bytes of data that can be written; grows; release after protect */
 };
@@ -77,6 +80,10 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan);
 
 /* Makes data [0, end) and the entries of its units writable; false if there is no memory. */
 bool vl_slice_extend(struct vl_slice *slice, size_t end);
+
+/* Fresh memory in place of what is mapped at a part of the data, advised and bound as the slice is.
+ * False if that was refused; there may be a hole then. */
+bool vl_slice_renew(const struct vl_slice *slice, void *start, size_t size);
 
 /* Hides a slice in which nothing is in use, nor ever will be. */
 void vl_slice_hide(struct vl_slice *slice);

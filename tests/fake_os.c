@@ -8,7 +8,9 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { RECORDS_MAX = 1 << 16, FIRST_NODES = 8, FIRST_CLOCK_MS = 1000 };
+enum { RECORDS_MAX = 1 << 16, FIRST_NODES = 8, FIRST_CLOCK_MS = 1000, POOL_PAGES_MAX = 1024 };
+
+#define HUGE_PAGE ((size_t)2 << 20)
 
 /* The calls that fail, by number: [first, end). */
 struct failures {
@@ -29,6 +31,10 @@ struct world {
     bool policy_chosen;
     uint64_t memory_bytes;
     uint64_t address_limit;
+
+    unsigned pool_free;
+    unsigned pages_mapped; /* of the pool, and where */
+    uintptr_t pages[POOL_PAGES_MAX];
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* protects the world and its records */
@@ -75,9 +81,71 @@ static int unreserve(const struct fake_os_record *what)
     return vl_os_linux.unreserve(what->start, what->size);
 }
 
+/* --- The pool of huge pages: real memory, of which it is known that it counts as the pool's --- */
+
+static bool overlaps(uintptr_t page, const void *start, size_t size)
+{
+    return page < (uintptr_t)start + size && (uintptr_t)start < page + HUGE_PAGE;
+}
+
+static bool contains(const void *start, size_t size, uintptr_t page)
+{
+    return page - (uintptr_t)start < size && page + HUGE_PAGE - (uintptr_t)start <= size;
+}
+
+static bool cuts_a_page(const void *start, size_t size)
+{
+    for (unsigned i = 0; i < world.pages_mapped; i++)
+        if (overlaps(world.pages[i], start, size) && !contains(start, size, world.pages[i]))
+            return true;
+    return false;
+}
+
+static void return_pages(const void *start, size_t size)
+{
+    for (unsigned i = world.pages_mapped; i-- > 0;)
+        if (contains(start, size, world.pages[i])) {
+            world.pages[i] = world.pages[--world.pages_mapped];
+            world.pool_free++;
+        }
+}
+
+static int map_hugetlb(struct fake_os_record *what)
+{
+    unsigned pages = (unsigned)(what->size / HUGE_PAGE);
+    if (pages > world.pool_free)
+        return -ENOMEM;
+    ck_assert_uint_le(world.pages_mapped + pages, POOL_PAGES_MAX);
+    int error = reserve(what);
+    if (error != 0 || (error = vl_os_linux.protect(what->start, what->size, VL_ACCESS_WRITE)) != 0)
+        return error;
+    world.pool_free -= pages;
+    for (unsigned i = 0; i < pages; i++)
+        world.pages[world.pages_mapped++] = (uintptr_t)what->start + i * HUGE_PAGE;
+    return 0;
+}
+
+/* What is replaced goes; it is from here on that the address space is in use only once. */
+static int replace(const struct fake_os_record *what)
+{
+    int error = vl_os_linux.replace(what->to, what->start, what->size);
+    if (error != 0)
+        return error;
+    return_pages(what->to, what->size);
+    for (unsigned i = 0; i < world.pages_mapped; i++)
+        if (contains(what->start, what->size, world.pages[i]))
+            world.pages[i] += (uintptr_t)what->to - (uintptr_t)what->start;
+    world.reserved_bytes -= what->size;
+    return 0;
+}
+
 /* What a call really does. Huge pages and nodes are made up, so there is nothing to do for them. */
 static int perform(struct fake_os_record *what)
 {
+    if (what->start != NULL && cuts_a_page(what->start, what->size))
+        return -EINVAL;
+    if (what->call == FAKE_UNRESERVE || what->call == FAKE_RENEW)
+        return_pages(what->start, what->size);
     switch (what->call) {
     case FAKE_RESERVE:
         return reserve(what);
@@ -95,6 +163,10 @@ static int perform(struct fake_os_record *what)
         return vl_os_linux.plug(what->start, what->size);
     case FAKE_MOVE:
         return vl_os_linux.move(what->start, what->size, what->to);
+    case FAKE_MAP_HUGETLB:
+        return map_hugetlb(what);
+    case FAKE_REPLACE:
+        return replace(what);
     default:
         return 0;
     }
@@ -113,6 +185,8 @@ static int call(struct fake_os_record *what)
     what->error = count(what->call);
     if (what->error == 0)
         what->error = -perform(what);
+    else if (what->call == FAKE_REPLACE) /* kernels that look at the target first leave a hole */
+        vl_os_linux.unreserve(what->to, what->size);
     record(what);
     pthread_mutex_unlock(&mutex);
     return -what->error;
@@ -143,6 +217,7 @@ static int fake_advise(void *start, size_t size, enum vl_advice advice)
         [VL_ADVICE_DISCARD] = FAKE_ADVISE_DISCARD,
         [VL_ADVICE_COLLAPSE] = FAKE_ADVISE_COLLAPSE,
         [VL_ADVICE_WIPE] = FAKE_ADVISE_WIPE,
+        [VL_ADVICE_POPULATE] = FAKE_ADVISE_POPULATE,
     };
     return call(&(struct fake_os_record){.call = calls[advice], .start = start, .size = size});
 }
@@ -166,6 +241,19 @@ static int fake_bind(void *start, size_t size, unsigned node)
 {
     return call(
         &(struct fake_os_record){.call = FAKE_BIND, .start = start, .size = size, .node = node});
+}
+
+static void *fake_map_hugetlb(size_t size, unsigned page_shift)
+{
+    struct fake_os_record what = {.call = FAKE_MAP_HUGETLB, .size = size};
+    ck_assert_uint_eq((size_t)1 << page_shift, HUGE_PAGE);
+    return call(&what) == 0 ? what.start : NULL;
+}
+
+static int fake_replace(void *to, void *from, size_t size)
+{
+    return call(&(struct fake_os_record){
+        .call = FAKE_REPLACE, .start = from, .size = size, .to = to});
 }
 
 static unsigned lowest_node(void)
@@ -279,6 +367,8 @@ static const struct vl_os fake_os = {
     .plug = fake_plug,
     .move = fake_move,
     .bind = fake_bind,
+    .map_hugetlb = fake_map_hugetlb,
+    .replace = fake_replace,
     .where = fake_where,
     .node_of = fake_node_of,
     .allowed_nodes = fake_allowed_nodes,
@@ -367,6 +457,26 @@ void fake_os_set_where(unsigned cpu, unsigned node)
 void fake_os_set_where_function(int (*where)(unsigned *cpu, unsigned *node))
 {
     WITH_WORLD(world.where = where);
+}
+
+void fake_os_set_pool(unsigned pages)
+{
+    WITH_WORLD(world.pool_free = pages);
+}
+
+unsigned fake_os_pool(void)
+{
+    unsigned pages;
+    WITH_WORLD(pages = world.pool_free);
+    return pages;
+}
+
+unsigned fake_os_hugetlb_pages(const void *start, size_t size)
+{
+    unsigned pages = 0;
+    WITH_WORLD(for (unsigned i = 0; i < world.pages_mapped; i++) pages +=
+               contains(start, size, world.pages[i]));
+    return pages;
 }
 
 void fake_os_set_policy_chosen(bool chosen)

@@ -3,8 +3,8 @@
  *
  * Address space is real: what is reserved, protected, discarded, renewed and moved really is, so a
  * test can write to what it was given. All else is made up: the nodes, where a thread runs, the
- * clock, the limits, and which call fails when. Every call is counted and recorded. Nothing is left
- * to chance: the same test sees the same world each time.
+ * clock, the limits, the pool of huge pages, and which call fails when. Every call is counted and
+ * recorded. Nothing is left to chance: the same test sees the same world each time.
  *
  *      fake_os_install();                                  8 nodes, node 0, clock 1 s, no limit
  *      fake_os_fail(FAKE_PROTECT, 3, ENOMEM);              the third from here, once
@@ -33,10 +33,13 @@ enum fake_os_call {
     FAKE_ADVISE_DISCARD,
     FAKE_ADVISE_COLLAPSE,
     FAKE_ADVISE_WIPE,
+    FAKE_ADVISE_POPULATE,
     FAKE_RENEW,
     FAKE_PLUG,
     FAKE_MOVE,
     FAKE_BIND,
+    FAKE_MAP_HUGETLB,
+    FAKE_REPLACE,
     FAKE_WHERE, /* from here on not recorded, as they are not about memory */
     FAKE_ALLOWED_NODES,
     FAKE_WAIT, /* cannot fail, as the next two */
@@ -52,7 +55,7 @@ struct fake_os_record {
     size_t size;
     enum vl_access access; /* PROTECT */
     unsigned node;         /* BIND: the kernel's number */
-    void *to;              /* MOVE */
+    void *to;              /* MOVE, REPLACE */
     int error;             /* 0, or why it failed */
 };
 
@@ -84,6 +87,10 @@ void fake_os_set_where(unsigned cpu, unsigned node);
 /* A function that answers for every thread instead; NULL: none. */
 void fake_os_set_where_function(int (*where)(unsigned *cpu, unsigned *node));
 
+/* Pages of 2 MB in the kernel's pool beside those that are mapped; none at first. As in the kernel,
+ * a call that would cut one of them in two fails with EINVAL. */
+void fake_os_set_pool(unsigned pages);
+
 void fake_os_set_policy_chosen(bool chosen);
 void fake_os_set_memory(uint64_t bytes);
 /* What `ulimit -v` would say: no more than this can be reserved at a time. */
@@ -93,14 +100,18 @@ void fake_os_set_address_limit(uint64_t bytes);
 
 unsigned fake_os_count(enum fake_os_call call);
 
+/* Pages that are in the pool, and pages of it mapped at [start, start+size). */
+unsigned fake_os_pool(void);
+unsigned fake_os_hugetlb_pages(const void *start, size_t size);
+
 /* Bytes that are reserved now. */
 uint64_t fake_os_reserved(void);
 
 /* Every recorded call, oldest first; how many. */
 unsigned fake_os_records(const struct fake_os_record **records);
 
-/* The latest successful call of this kind about memory that `address` lies in (for a move: what it
- * moved from), or NULL. */
+/* The latest successful call of this kind about memory that `address` lies in (for a move or
+ * a replacement: what came from there), or NULL. */
 const struct fake_os_record *fake_os_last(enum fake_os_call call, const void *address);
 
 /* Counts and records begin anew; failures that were planned stay planned. */

@@ -141,6 +141,27 @@ START_TEST(advice_may_fail)
 }
 END_TEST
 
+/* Memory is as the slice's was, on either side of where huge pages begin. */
+START_TEST(renewed)
+{
+    struct vl_slice *node = create(node_plan(GB)), *big = create(big_plan(GB));
+    ck_assert(vl_slice_extend(node, 64 * MB) && vl_slice_extend(big, 64 * MB));
+    memset(data(node, 16 * MB), 1, 2 * MB);
+    fake_os_forget();
+    ck_assert(vl_slice_renew(node, data(node, 14 * MB), 2 * MB));
+    ck_assert(vl_slice_renew(node, data(node, 16 * MB), 2 * MB));
+    ck_assert(vl_slice_renew(big, data(big, 0), 2 * MB));
+    ck_assert(is_zero(data(node, 16 * MB), 2 * MB));
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_ADVISE_SMALL, data(node, 14 * MB)));
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_ADVISE_HUGE, data(node, 16 * MB)));
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_ADVISE_HUGE, data(big, 0)));
+    ck_assert_uint_eq(fake_os_last(FAKE_BIND, data(node, 16 * MB))->node, 7);
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), 2);
+    fake_os_fail(FAKE_RENEW, 1, ENOMEM);
+    ck_assert(!vl_slice_renew(big, data(big, 0), 2 * MB));
+}
+END_TEST
+
 static void expect_refused(struct vl_slice_plan plan)
 {
     uint64_t reserved = fake_os_reserved();
@@ -445,6 +466,7 @@ Suite *vl_suite(void)
     tcase_add_test(creation, advised_and_bound_once);
     tcase_add_test(creation, no_advice_that_was_not_planned);
     tcase_add_test(creation, advice_may_fail);
+    tcase_add_test(creation, renewed);
     tcase_add_test(creation, failure_leaves_nothing_behind);
     tcase_add_test(creation, no_more_than_fit);
     suite_add_tcase(suite, creation);
