@@ -232,6 +232,7 @@ struct vl_extent *vl_extent_free(struct vl_extents *extents, struct vl_extent *e
     extent->state = (uint8_t)state;
     extent->freed_ms = now_ms;
     extent->pieces = 0;
+    extent->hugetlb = false;
     return coalesce(extents, extent);
 }
 
@@ -242,13 +243,24 @@ void vl_extent_lose(struct vl_extents *extents, struct vl_extent *extent)
     extents->lost = true;
 }
 
+/* What lies behind the seam is the slice's own. */
+static void split_hugetlb(struct vl_extent *extent, struct vl_extent *rest, uint32_t grains)
+{
+    uint32_t behind = extent->seam > grains ? extent->seam - grains : 0;
+    extent->seam -= behind;
+    if (behind != 0)
+        vl_extent_set_hugetlb(rest, behind);
+}
+
 struct vl_extent *vl_extent_split(struct vl_extents *extents, struct vl_extent *extent,
                                   uint32_t grains)
 {
     uint32_t first = vl_extent_first_grain(extents, extent);
     struct vl_extent *rest = make(extents, first + grains, extent->grains - grains, extent);
     set_bounds(extents, extent, grains);
-    if (extent->pieces != 0)
+    if (extent->hugetlb)
+        split_hugetlb(extent, rest, grains);
+    else if (extent->pieces != 0)
         extent->pieces = rest->pieces = VL_EXTENT_PIECES_MAX;
     return rest;
 }
@@ -286,6 +298,13 @@ void vl_extent_set_pieces(struct vl_extent *extent, const uint32_t *grains, unsi
     }
     /* Without a rest it would grow into memory of another piece, with no seam noted. */
     extent->pieces = rest == 0 ? VL_EXTENT_PIECES_MAX : (uint8_t)(count + 1);
+}
+
+void vl_extent_set_hugetlb(struct vl_extent *extent, uint32_t grains)
+{
+    extent->hugetlb = true;
+    extent->seam = grains;
+    extent->pieces = VL_EXTENT_PIECES_MAX;
 }
 
 bool vl_extents_valid(const struct vl_extents *extents)

@@ -47,6 +47,7 @@ struct vl_extent {
     uint8_t state;
     bool ageless;      /* DIRTY, but not in the age list: there is nothing to give back */
     uint8_t pieces;    /* USED: of how many; 0: all of it is the slice's own mapping */
+    bool hugetlb;      /* USED: its first piece, up to the seam, is of the kernel's pool */
     vl_grain_id first; /* in the entry of the last grain: the extent's first */
     vl_grain_id next, prev;   /* in its bin */
     vl_grain_id older, newer; /* DIRTY: in the age list */
@@ -135,6 +136,10 @@ unsigned vl_extent_pieces(const struct vl_extent *extent, uint32_t grains[VL_EXT
 
 /* Notes down that the first `count` pieces have come by mremap, the rest being the slice's own. */
 void vl_extent_set_pieces(struct vl_extent *extent, const uint32_t *grains, unsigned count);
+
+/* Notes down that its first `grains` are pages of the kernel's pool, which mremap cannot move as
+ * pieces. It may be cut between two huge pages, and behind them, only. */
+void vl_extent_set_hugetlb(struct vl_extent *extent, uint32_t grains);
 
 /* The extents right before and after `extent`, or NULL. */
 struct vl_extent *vl_extent_before(const struct vl_extents *extents,

@@ -209,6 +209,28 @@ START_TEST(pieces_and_the_rest)
 }
 END_TEST
 
+/* Cut inside, at the end of, and behind what is of the pool. */
+START_TEST(hugetlb_and_the_rest)
+{
+    struct vl_extent *extent = unfold_used(100);
+    vl_extent_set_hugetlb(extent, 64);
+    ck_assert_uint_eq(extent->pieces, VL_EXTENT_PIECES_MAX);
+    struct vl_extent *rest = vl_extent_split(extents_of(&world), extent, 80);
+    ck_assert(!rest->hugetlb && rest->pieces == 0);
+    ck_assert(extent->hugetlb && extent->seam == 64);
+
+    rest = vl_extent_split(extents_of(&world), extent, 32);
+    ck_assert(rest->hugetlb && rest->seam == 32 && rest->pieces == VL_EXTENT_PIECES_MAX);
+    ck_assert(extent->hugetlb && extent->seam == 32 && extent->pieces == VL_EXTENT_PIECES_MAX);
+
+    struct vl_extent *plain = vl_extent_split(extents_of(&world), rest, 32);
+    ck_assert(!plain->hugetlb && plain->pieces == 0);
+    ck_assert_uint_eq(rest->seam, 32);
+    ck_assert(!vl_extent_free(extents_of(&world), rest, VL_EXTENT_CLEAN, 1)->hugetlb);
+    ck_assert_uint_eq(rest->pieces, 0);
+}
+END_TEST
+
 START_TEST(pieces_without_a_rest)
 {
     struct vl_extent *extent = unfold_used(8);
@@ -239,6 +261,7 @@ Suite *vl_suite(void)
 
     tcase_add_checked_fixture(pieces, start_empty, NULL);
     tcase_add_test(pieces, pieces_and_the_rest);
+    tcase_add_test(pieces, hugetlb_and_the_rest);
     tcase_add_test(pieces, pieces_without_a_rest);
     suite_add_tcase(suite, pieces);
 
