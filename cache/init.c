@@ -108,6 +108,8 @@ void vl_start_late(void)
     /* Several nodes: libnuma is asked now, before there are threads that read the answers. */
     if (vl_topology_has_several(vl_options.numa_mode) && vl_start())
         vl_topology_refine(&vl_topology);
+    if (vl_hugetlb_wanted() && vl_start())
+        vl_hugetlb_refine();
     vl_fork_start();
     vl_options_report(&vl_options, 2);
     /* Closed now: what has its number at the exit is a file of the program's. */

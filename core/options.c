@@ -18,8 +18,9 @@
       "print statistics on standard error at exit; 1: one screen for people, json: for programs") \
     o(STATS_PID, stats_pid, UNSIGNED, 0, 0, 1 << 22, "",                                          \
       "process that prints statistics; 0: every one")                                             \
-    o(HUGEPAGE, hugepage_mode, WORD, VL_HUGEPAGE_AUTO, 0, 3, "auto|never|thp|always",             \
-      "huge pages; auto and thp: from VALLOC_HUGEPAGE_START on, always: from the first byte")      \
+    o(HUGEPAGE, hugepage_mode, WORD, VL_HUGEPAGE_AUTO, 0, 4, "auto|never|thp|always|hugetlb",     \
+      "huge pages; auto, thp: from VALLOC_HUGEPAGE_START on, always: from the first byte, "        \
+      "hugetlb: the kernel's pool, else as thp")                                                   \
     o(HUGEPAGE_START, huge_start_bytes, SIZE, MB(32), 0, TB(64), "",                              \
       "heap size of a node from which its new regions ask for huge pages")                        \
     o(PURGE_DELAY, purge_delay_ms, TIME, SECONDS(10), 0, DAYS(365), "-1",                         \

@@ -23,7 +23,13 @@
 
 /* The order is that of the words in the table. */
 enum vl_stats_mode { VL_STATS_OFF, VL_STATS_SUMMARY, VL_STATS_JSON };
-enum vl_hugepage_mode { VL_HUGEPAGE_AUTO, VL_HUGEPAGE_NEVER, VL_HUGEPAGE_THP, VL_HUGEPAGE_ALWAYS };
+enum vl_hugepage_mode {
+    VL_HUGEPAGE_AUTO,
+    VL_HUGEPAGE_NEVER,
+    VL_HUGEPAGE_THP,
+    VL_HUGEPAGE_ALWAYS,
+    VL_HUGEPAGE_HUGETLB
+};
 enum vl_numa_mode { VL_NUMA_AUTO, VL_NUMA_OFF };
 enum vl_fill_mode { VL_FILL_NONE, VL_FILL_JUNK, VL_FILL_ZERO };
 

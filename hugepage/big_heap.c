@@ -1,5 +1,7 @@
 #include "hugepage/big_heap.h"
 
+#include "hugepage/hugetlb.h"
+
 #include <string.h>
 
 #define HUGE_GRAINS ((uint32_t)(VL_REGION_SIZE >> VL_GRAIN_SHIFT))
@@ -145,7 +147,8 @@ bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align)
     return end << VL_GRAIN_SHIFT <= size;
 }
 
-void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed)
+/* A block as vl_big_heap_take gives it, of the slice's own memory. */
+static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed)
 {
     size_t size = vl_get(&heap->slice->size);
     if (bytes > size || align > size)
@@ -180,6 +183,58 @@ void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, boo
         if (!extended)
             return NULL;
     }
+}
+
+/* Takes a block from its owner: USED still, but a second free finds no block here. NULL if there is
+ * none. Under the lock. */
+static struct vl_extent *withdraw(struct vl_big_heap *heap, void *block)
+{
+    struct vl_extent *extent = extent_of(heap, block);
+    if (extent == NULL || extent->bytes == 0)
+        return NULL;
+    extent->bytes = 0;
+    vl_count(&heap->blocks_used, -(uint64_t)1);
+    return extent;
+}
+
+/* Writes off a block whose memory could not be moved into place: there may be a hole in it. */
+static void lose(struct vl_big_heap *heap, void *block)
+{
+    vl_lock(&heap->lock);
+    vl_extent_lose(&heap->extents, withdraw(heap, block));
+    heap->move_failed = true;
+    publish(heap);
+    vl_unlock(&heap->lock);
+}
+
+/* Takes a block that holds nothing yet to the kernel's pool, as far as that has pages. False if it
+ * is lost. */
+static bool take_hugetlb(struct vl_big_heap *heap, void *block, size_t bytes)
+{
+    uint32_t grains = (uint32_t)vl_round_down(grains_for(bytes), HUGE_GRAINS);
+    size_t size = (size_t)grains << VL_GRAIN_SHIFT;
+    enum vl_hugetlb_result result = vl_hugetlb_take(heap->slice, block, size);
+    vl_lock(&heap->lock);
+    if (result == VL_HUGETLB_TAKEN) {
+        vl_extent_set_hugetlb(extent_of(heap, block), grains);
+        vl_count(&heap->hugetlb_bytes, size);
+    } else {
+        vl_count(&heap->hugetlb_refused, 1);
+    }
+    vl_unlock(&heap->lock);
+    if (result == VL_HUGETLB_LOST)
+        lose(heap, block);
+    return result != VL_HUGETLB_LOST;
+}
+
+void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed)
+{
+    void *block;
+    do
+        block = take(heap, bytes, align, zeroed);
+    while (block != NULL && *zeroed && bytes >= VL_REGION_SIZE && vl_hugetlb_wanted() &&
+           !take_hugetlb(heap, block, bytes));
+    return block;
 }
 
 /* A range of grains. */
@@ -264,27 +319,21 @@ static size_t purge(struct vl_big_heap *heap, uint64_t age_ms, uint64_t keep)
 }
 
 /* What has come by mremap is a mapping of its own; a fresh one joins its neighbours'. False if the old
- * contents are still there. */
-static bool renew(const struct vl_big_heap *heap, uint32_t first, uint32_t grains)
+ * contents are still there, or a hole. */
+static bool renew(const struct vl_big_heap *heap, const struct vl_extent *extent)
 {
-    size_t size = (size_t)grains << VL_GRAIN_SHIFT;
-    bool empty = vl_os->renew(address(heap, first), size) == 0 ||
-                 vl_os->advise(address(heap, first), size, VL_ADVICE_DISCARD) == 0;
-    bool never = vl_options.hugepage_mode == VL_HUGEPAGE_NEVER;
-    vl_os->advise(address(heap, first), size, never ? VL_ADVICE_SMALL : VL_ADVICE_HUGE);
-    return empty;
+    char *start = address(heap, vl_extent_first_grain(&heap->extents, extent));
+    size_t size = (size_t)extent->grains << VL_GRAIN_SHIFT;
+    if (extent->hugetlb)
+        return vl_hugetlb_give(heap->slice, start, size);
+    return vl_slice_renew(heap->slice, start, size) ||
+           vl_os->advise(start, size, VL_ADVICE_DISCARD) == 0;
 }
 
-/* Takes a block from its owner: USED still, but a second free finds no block here. NULL if there is
- * none. Under the lock. */
-static struct vl_extent *withdraw(struct vl_big_heap *heap, void *block)
+/* The pieces of a block that count towards those of all blocks. */
+static unsigned counted_pieces(const struct vl_extent *extent)
 {
-    struct vl_extent *extent = extent_of(heap, block);
-    if (extent == NULL || extent->bytes == 0)
-        return NULL;
-    extent->bytes = 0;
-    vl_count(&heap->blocks_used, -(uint64_t)1);
-    return extent;
+    return extent->hugetlb ? 0 : extent->pieces;
 }
 
 /* Gives back an extent that was withdrawn. `state`: of memory that is the slice's own; pieces are
@@ -292,15 +341,16 @@ static struct vl_extent *withdraw(struct vl_big_heap *heap, void *block)
 static void release(struct vl_big_heap *heap, struct vl_extent *extent,
                     enum vl_extent_state state)
 {
-    unsigned pieces = extent->pieces;
-    uint32_t first = vl_extent_first_grain(&heap->extents, extent);
-    bool lost = pieces != 0 && !renew(heap, first, extent->grains); /* there may be a hole */
+    bool foreign = extent->pieces != 0;
+    bool lost = foreign && !renew(heap, extent);
     vl_lock(&heap->lock);
-    heap->pieces -= pieces;
+    heap->pieces -= counted_pieces(extent);
+    if (extent->hugetlb)
+        vl_count(&heap->hugetlb_bytes, -((uint64_t)extent->seam << VL_GRAIN_SHIFT));
     if (lost)
         vl_extent_lose(&heap->extents, extent);
     else
-        vl_extent_free(&heap->extents, extent, pieces != 0 ? VL_EXTENT_CLEAN : state,
+        vl_extent_free(&heap->extents, extent, foreign ? VL_EXTENT_CLEAN : state,
                        vl_os->clock_ms());
     publish(heap);
     vl_unlock(&heap->lock);
@@ -401,11 +451,14 @@ bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
         vl_unlock(&heap->lock);
         return false; /* freed meanwhile: the caller's next step dies of it */
     }
+    if (extent->hugetlb && grains < extent->seam)
+        grains = (uint32_t)vl_round_up(grains, HUGE_GRAINS);
     bool fits = grains <= extent->grains || grow_locked(heap, extent, grains, &end);
     if (fits && grains < extent->grains) {
-        heap->pieces -= extent->pieces;
+        heap->pieces -= counted_pieces(extent);
         rest = vl_extent_split(&heap->extents, extent, grains);
-        heap->pieces += extent->pieces + rest->pieces;
+        heap->pieces += counted_pieces(extent) + counted_pieces(rest);
+        vl_hugetlb_recount(rest->hugetlb);
     }
     if (fits)
         extent->bytes = vl_round_up(bytes, vl_os_page_size);
@@ -461,22 +514,12 @@ static void copy_pieces(char *from, char *to, const uint32_t *grains, unsigned m
     }
 }
 
-/* Writes off the target of a move that failed: there may be a hole in it. */
-static void lose(struct vl_big_heap *heap, void *block)
-{
-    vl_lock(&heap->lock);
-    vl_extent_lose(&heap->extents, withdraw(heap, block));
-    heap->move_failed = true;
-    publish(heap);
-    vl_unlock(&heap->lock);
-}
-
 void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes)
 {
     bool zeroed;
     uint32_t grains[VL_EXTENT_PIECES_MAX];
     unsigned count = movable_pieces(heap, block, grains_for(bytes), grains);
-    void *to = count == 0 ? NULL : vl_big_heap_take(heap, bytes, 1, &zeroed);
+    void *to = count == 0 ? NULL : take(heap, bytes, 1, &zeroed);
     if (to == NULL)
         return NULL;
     unsigned moved = move_pieces(block, to, grains, count);

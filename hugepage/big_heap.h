@@ -10,6 +10,9 @@
  * VALLOC_PURGE_DELAY, as long as all of them together stay below a limit. On a machine with
  * several nodes, kept memory serves only blocks of the very same size (the program's next time
  * step); any other gets untouched pages, so that first touch decides anew.
+ *
+ * With VALLOC_HUGEPAGE=hugetlb, the whole huge pages of a new block are taken to the kernel's pool,
+ * and go back to it when the block is freed. Such a block does not move.
  */
 #ifndef VL_HUGEPAGE_BIG_HEAP_H
 #define VL_HUGEPAGE_BIG_HEAP_H
@@ -32,6 +35,8 @@ struct vl_big_heap {
     _Atomic uint64_t blocks_used;
     _Atomic uint64_t bytes_used_max;
     _Atomic uint64_t purged_bytes;
+    _Atomic uint64_t hugetlb_bytes;
+    _Atomic uint64_t hugetlb_refused; /* blocks that did without */
 };
 
 /* `slice` is a BIG slice made with vl_big_heap_plan. `reuse_exact`: there are several nodes. */

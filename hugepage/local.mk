@@ -6,6 +6,8 @@ VL_SOURCES += \
 	%D%/extent.c \
 	%D%/extent.h \
 	%D%/hugepage.h \
+	%D%/hugetlb.c \
+	%D%/hugetlb.h \
 	%D%/page_heap.c \
 	%D%/page_heap.h \
 	%D%/region.c \

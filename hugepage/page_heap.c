@@ -1,5 +1,9 @@
 #include "hugepage/page_heap.h"
 
+#include "hugepage/hugetlb.h"
+
+#include <string.h>
+
 /* Empty regions kept without question; above it, a third of the most that were in use. */
 enum { KEPT_MIN = 8 };
 
@@ -33,17 +37,20 @@ void vl_page_heap_start(struct vl_page_heap *heap, struct vl_slice *slice)
     vl_unlock(&heap->lock);
 }
 
-/* An unused region with memory, without, or never used, in this order; NULL if all are in use or
- * not yet writable. */
-static struct vl_region *unused_region(struct vl_page_heap *heap)
+static struct vl_region *region_with_memory(struct vl_page_heap *heap)
 {
     struct vl_region *region = vl_region_at(heap->slice, heap->empty.first);
     if (region != NULL) {
         vl_region_unlink(heap->slice, &heap->empty, region);
         vl_count(&heap->regions_empty, -1u);
-        return region;
     }
-    region = vl_region_at(heap->slice, heap->clean.first);
+    return region;
+}
+
+/* One whose memory went back, or one never used; NULL if all are in use or not yet writable. */
+static struct vl_region *region_without_memory(struct vl_page_heap *heap)
+{
+    struct vl_region *region = vl_region_at(heap->slice, heap->clean.first);
     if (region != NULL) {
         vl_region_unlink(heap->slice, &heap->clean, region);
         vl_count(&heap->regions_clean, -1u);
@@ -77,7 +84,9 @@ static bool take_locked(struct vl_page_heap *heap, unsigned pages, unsigned alig
     struct vl_region *region =
         enough <= VL_REGION_PAGES ? vl_region_set_pick(set, enough) : NULL;
     if (region == NULL) {
-        region = unused_region(heap);
+        region = region_with_memory(heap);
+        if (region == NULL && !vl_hugetlb_wanted())
+            region = region_without_memory(heap);
         if (region == NULL)
             return false;
         activate(heap, region, population);
@@ -109,6 +118,45 @@ static bool extend(struct vl_page_heap *heap)
     return extended;
 }
 
+/* Puts an unused region, on no list so far, where it belongs; a LOST one belongs nowhere. */
+static void file_unused(struct vl_page_heap *heap, struct vl_region *region,
+                        enum vl_region_state state)
+{
+    region->state = (uint8_t)state;
+    region->emptied_ms = vl_os->clock_ms();
+    heap->lost = heap->lost || state == VL_REGION_LOST;
+    if (state == VL_REGION_LOST)
+        return;
+    bool clean = state == VL_REGION_CLEAN;
+    vl_region_link(heap->slice, clean ? &heap->clean : &heap->empty, region);
+    vl_count(clean ? &heap->regions_clean : &heap->regions_empty, 1);
+}
+
+/* Makes a region without memory one that can be used, if possible with a page of the kernel's pool.
+ * False if there is none. */
+static bool provide(struct vl_page_heap *heap)
+{
+    vl_lock(&heap->lock);
+    struct vl_region *region = heap->closed ? NULL : region_without_memory(heap);
+    if (region != NULL)
+        vl_region_reset(region);
+    heap->away += region != NULL;
+    vl_unlock(&heap->lock);
+    if (region == NULL)
+        return false;
+    /* It is on no list now, so nobody else touches it. */
+    enum vl_hugetlb_result result =
+        vl_hugetlb_take(heap->slice, vl_region_start(heap, region), VL_REGION_SIZE);
+    vl_lock(&heap->lock);
+    heap->away--;
+    region->hugetlb = result == VL_HUGETLB_TAKEN;
+    vl_count(&heap->hugetlb_bytes, region->hugetlb ? VL_REGION_SIZE : 0);
+    vl_count(&heap->hugetlb_refused, !region->hugetlb);
+    file_unused(heap, region, result == VL_HUGETLB_LOST ? VL_REGION_LOST : VL_REGION_EMPTY);
+    vl_unlock(&heap->lock);
+    return true;
+}
+
 bool vl_page_heap_take(struct vl_page_heap *heap, unsigned pages, unsigned align,
                        enum vl_population population, struct vl_run *run)
 {
@@ -118,7 +166,7 @@ bool vl_page_heap_take(struct vl_page_heap *heap, unsigned pages, unsigned align
         vl_unlock(&heap->lock);
         if (taken)
             return true;
-        if (!extend(heap))
+        if (!(vl_hugetlb_wanted() && provide(heap)) && !extend(heap))
             return false;
     }
 }
@@ -126,11 +174,8 @@ bool vl_page_heap_take(struct vl_page_heap *heap, unsigned pages, unsigned align
 static void retire(struct vl_page_heap *heap, struct vl_region *region)
 {
     vl_region_set_remove(&heap->active[region->population], region);
-    region->state = VL_REGION_EMPTY;
-    region->emptied_ms = vl_os->clock_ms();
-    vl_region_link(heap->slice, &heap->empty, region);
     vl_count(&heap->regions_active, -1u);
-    vl_count(&heap->regions_empty, 1);
+    file_unused(heap, region, VL_REGION_EMPTY);
 }
 
 /* The region that has been empty longest, if that is at least `age_ms` and more than `keep` are. */
@@ -143,14 +188,28 @@ static struct vl_region *purge_candidate(struct vl_page_heap *heap, uint64_t age
     return oldest;
 }
 
-/* Puts a region back after a purge; one that kept its memory begins its time anew. */
-static void file_purged(struct vl_page_heap *heap, struct vl_region *region, bool done)
+/* Gives the memory of a region back that is on no list; tells what it is then. */
+static enum vl_region_state discard(struct vl_page_heap *heap, const struct vl_region *region)
 {
-    region->state = done ? VL_REGION_CLEAN : VL_REGION_EMPTY;
-    region->emptied_ms = vl_os->clock_ms();
-    vl_region_link(heap->slice, done ? &heap->clean : &heap->empty, region);
-    vl_count(done ? &heap->regions_clean : &heap->regions_empty, 1);
-    vl_count(&heap->purged_bytes, done ? VL_REGION_SIZE : 0);
+    char *start = vl_region_start(heap, region);
+    if (region->hugetlb)
+        return vl_hugetlb_give(heap->slice, start, VL_REGION_SIZE) ? VL_REGION_CLEAN
+                                                                   : VL_REGION_LOST;
+    bool given = vl_os->advise(start, VL_REGION_SIZE, VL_ADVICE_DISCARD) == 0;
+    return given ? VL_REGION_CLEAN : VL_REGION_EMPTY;
+}
+
+/* Puts a region back after a purge; one that kept its memory begins its time anew. */
+static void file_purged(struct vl_page_heap *heap, struct vl_region *region,
+                        enum vl_region_state state)
+{
+    vl_count(&heap->hugetlb_bytes, region->hugetlb ? -VL_REGION_SIZE : 0);
+    region->hugetlb = false;
+    if (state == VL_REGION_CLEAN) {
+        memset(region->dirty, 0, sizeof region->dirty);
+        vl_count(&heap->purged_bytes, VL_REGION_SIZE);
+    }
+    file_unused(heap, region, state);
 }
 
 /* Gives memory back, of the regions that have been empty longest, while more than `keep` are. */
@@ -169,15 +228,12 @@ static size_t purge(struct vl_page_heap *heap, uint64_t age_ms, uint32_t keep)
         if (region == NULL)
             return purged;
         /* It is on no list now, so nobody else touches it. */
-        bool done = vl_os->advise(vl_region_start(heap, region), VL_REGION_SIZE,
-                                  VL_ADVICE_DISCARD) == 0;
+        enum vl_region_state state = discard(heap, region);
         vl_lock(&heap->lock);
-        for (unsigned word = 0; done && word < VL_REGION_WORDS; word++)
-            region->dirty[word] = 0;
         heap->away--;
-        file_purged(heap, region, done);
+        file_purged(heap, region, state);
         vl_unlock(&heap->lock);
-        if (!done)
+        if (state != VL_REGION_CLEAN)
             return purged; /* locked memory, for one: nothing to be had for now */
         purged += VL_REGION_SIZE;
     }
@@ -231,8 +287,12 @@ bool vl_page_heap_view(struct vl_page_heap *heap, uint32_t number, struct vl_reg
 bool vl_page_heap_close(struct vl_page_heap *heap)
 {
     vl_lock(&heap->lock);
-    bool idle = !heap->closed && heap->away == 0 && vl_get(&heap->pages_used) == 0;
+    /* What is LOST may be somebody else's mapping by now. */
+    bool idle = !heap->closed && !heap->lost && heap->away == 0 &&
+                vl_get(&heap->pages_used) == 0;
     if (idle) {
+        vl_hugetlb_recount(-(int)(vl_get(&heap->hugetlb_bytes) >> VL_REGION_SHIFT));
+        vl_set(&heap->hugetlb_bytes, 0);
         heap->closed = true;
         heap->empty = heap->clean = (struct vl_region_list){{0}, {0}};
         heap->fresh = 0;
@@ -247,15 +307,15 @@ bool vl_page_heap_close(struct vl_page_heap *heap)
 static void sort_in(struct vl_page_heap *heap, struct vl_region *region)
 {
     bool used = vl_region_recount(region);
+    vl_count(&heap->hugetlb_bytes, region->hugetlb ? VL_REGION_SIZE : 0);
+    if (region->state == VL_REGION_LOST)
+        return;
     if (used) {
         region->state = VL_REGION_ACTIVE;
         vl_region_set_add(&heap->active[region->population], region);
         vl_count(&heap->regions_active, 1);
     } else {
-        region->state = VL_REGION_EMPTY;
-        region->emptied_ms = vl_os->clock_ms();
-        vl_region_link(heap->slice, &heap->empty, region);
-        vl_count(&heap->regions_empty, 1);
+        file_unused(heap, region, VL_REGION_EMPTY);
     }
     vl_count(&heap->pages_used, region->pages_used);
 }
@@ -274,6 +334,7 @@ void vl_page_heap_after_fork(struct vl_page_heap *heap)
     vl_set(&heap->regions_active, 0);
     vl_set(&heap->regions_empty, 0);
     vl_set(&heap->regions_clean, 0);
+    vl_set(&heap->hugetlb_bytes, 0);
     for (uint32_t i = 0; i < heap->fresh; i++)
         sort_in(heap, vl_slice_unit(heap->slice, i));
 }

@@ -6,6 +6,9 @@
  * (VALLOC_PURGE_DELAY), as demand usually comes back; but of all that were ever in use together, a
  * third at most are kept so. Memory is returned in whole regions, because the
  * kernel frees nothing of a huge page until all of it is dropped.
+ *
+ * With VALLOC_HUGEPAGE=hugetlb, a region without memory is taken to the kernel's pool before it is
+ * used: it leaves its list, gets a page with the lock released or does not, and counts as EMPTY.
  */
 #ifndef VL_HUGEPAGE_PAGE_HEAP_H
 #define VL_HUGEPAGE_PAGE_HEAP_H
@@ -21,6 +24,7 @@ struct vl_page_heap {
     struct vl_region_list clean; /* without */
     uint32_t fresh;              /* regions from here on have never been used */
     uint32_t away;               /* threads that purge or extend meanwhile, without the lock */
+    bool lost;                   /* some regions are LOST */
     bool closed;                 /* nothing is taken any more: the slice is retired */
 
     /* Written under the lock, read by anybody as statistics. */
@@ -30,6 +34,8 @@ struct vl_page_heap {
     _Atomic uint32_t regions_empty;
     _Atomic uint32_t regions_clean;
     _Atomic uint64_t purged_bytes;
+    _Atomic uint64_t hugetlb_bytes;
+    _Atomic uint64_t hugetlb_refused; /* regions that did without */
 };
 
 /* A run of pages just taken. */

@@ -15,6 +15,8 @@
  *                    ^------------take----------'                |           holder of the page
  *                    ^------------take---------------------------'           heap's lock
  *
+ * LOST: what is mapped here is not known any more, it is never used again.
+ *
  * The functions here are the facts of one region: no lock, no list, no system call. Which region
  * to use is region_set's business, when to purge page_heap's.
  *
@@ -31,7 +33,13 @@
 /* Room per page for what the owner of a run wants to keep about it (cache/span.h). */
 #define VL_PAGE_NOTES 96
 
-enum vl_region_state { VL_REGION_FRESH, VL_REGION_ACTIVE, VL_REGION_EMPTY, VL_REGION_CLEAN };
+enum vl_region_state {
+    VL_REGION_FRESH,
+    VL_REGION_ACTIVE,
+    VL_REGION_EMPTY,
+    VL_REGION_CLEAN,
+    VL_REGION_LOST
+};
 
 /* Long-lived crowds of small objects and few large ones are kept in different regions, so that the
  * latter's regions can empty. */
@@ -51,6 +59,7 @@ struct vl_region {
     uint8_t state;
     uint8_t population;
     uint16_t bucket; /* of region_set, while ACTIVE */
+    bool hugetlb;    /* its memory is a page of the kernel's pool */
     vl_region_id next;
     vl_region_id prev;
     uint64_t emptied_ms;

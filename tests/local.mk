@@ -37,6 +37,7 @@ UNIT_TESTS = \
 	%D%/exhaustive/test_region \
 	%D%/hugepage/test_big_heap \
 	%D%/hugepage/test_extent \
+	%D%/hugepage/test_hugetlb \
 	%D%/hugepage/test_page_heap \
 	%D%/hugepage/test_region \
 	%D%/hugepage/test_region_set \

@@ -292,6 +292,7 @@ START_TEST(each_variable_reaches_its_field)
     ck_assert_int_eq(LOADED("VALLOC_HUGEPAGE=never").hugepage_mode, VL_HUGEPAGE_NEVER);
     ck_assert_int_eq(LOADED("VALLOC_HUGEPAGE=thp").hugepage_mode, VL_HUGEPAGE_THP);
     ck_assert_int_eq(LOADED("VALLOC_HUGEPAGE=always").hugepage_mode, VL_HUGEPAGE_ALWAYS);
+    ck_assert_int_eq(LOADED("VALLOC_HUGEPAGE=hugetlb").hugepage_mode, VL_HUGEPAGE_HUGETLB);
     ck_assert_int_eq(LOADED("VALLOC_NUMA=auto").numa_mode, VL_NUMA_AUTO);
     ck_assert_int_eq(LOADED("VALLOC_NUMA=off").numa_mode, VL_NUMA_OFF);
     ck_assert_int_eq(LOADED("VALLOC_FILL=none").fill_mode, VL_FILL_NONE);
@@ -378,7 +379,7 @@ static const struct {
      "valloc: VALLOC_PURGE_DELAY=366000000s is not a time (for example 500ms, 10s or -1); "
      "using 10s\n"},
     {"VALLOC_HUGEPAGE=huge",
-     "valloc: VALLOC_HUGEPAGE=huge is not one of auto|never|thp|always; using auto\n"},
+     "valloc: VALLOC_HUGEPAGE=huge is not one of auto|never|thp|always|hugetlb; using auto\n"},
     {"VALLOC_VERBOSE=2", "valloc: VALLOC_VERBOSE=2 is not 0 or 1; using 0\n"},
     {"VALLOC_THREAD_CACHE=2MB",
      "valloc: VALLOC_THREAD_CACHE=2MB is not a size from 0 to 1T; using 1M\n"},

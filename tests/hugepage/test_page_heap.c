@@ -480,6 +480,188 @@ START_TEST(fork_forgets_no_dirt)
 }
 END_TEST
 
+/* --- Huge pages of the kernel's pool --- */
+
+static void start_world_of_hugetlb(void)
+{
+    start_world();
+    vl_options.hugepage_mode = VL_HUGEPAGE_HUGETLB;
+}
+
+static unsigned pages_of_pool(void)
+{
+    return fake_os_hugetlb_pages((char *)heap.slice->start, REGIONS * VL_REGION_SIZE);
+}
+
+static void check_pool(unsigned pages, unsigned refused)
+{
+    ck_assert_uint_eq(pages_of_pool(), pages);
+    ck_assert_uint_eq(vl_get(&heap.hugetlb_bytes), pages * VL_REGION_SIZE);
+    ck_assert_uint_eq(vl_get(&heap.hugetlb_refused), refused);
+    check_counts();
+}
+
+/* None, one, enough, and one that ends half-way: what is missing is ordinary memory. */
+START_TEST(pools_of_all_sizes)
+{
+    static const unsigned pools[] = {0, 1, 64, REGIONS / 2};
+    unsigned pool = pools[_i], got = pool < REGIONS ? pool : REGIONS;
+    fake_os_set_pool(pool);
+    for (unsigned i = 0; i < REGIONS; i++)
+        ck_assert(hold(VL_REGION_PAGES, 1, VL_DENSE));
+    check_pool(got, REGIONS - got);
+    ck_assert_uint_eq(fake_os_pool(), pool - got);
+    for (unsigned i = 0; i < REGIONS; i++)
+        check_held(i);
+    drop_all();
+    vl_page_heap_purge(&heap, 0);
+    check_pool(0, REGIONS - got);
+    ck_assert_uint_eq(fake_os_pool(), pool);
+    check_nothing_is_lost();
+}
+END_TEST
+
+START_TEST(one_page_for_a_region)
+{
+    fake_os_set_pool(64);
+    struct vl_run first = must_take(1), second = must_take(1);
+    ck_assert_ptr_eq(first.region, second.region);
+    ck_assert(first.zeroed && second.zeroed);
+    ck_assert_uint_eq(pages_of_pool(), 1);
+    ck_assert_uint_eq(vl_get(&heap.hugetlb_bytes), VL_REGION_SIZE);
+}
+END_TEST
+
+START_TEST(a_region_that_keeps_its_page)
+{
+    fake_os_set_pool(64);
+    struct vl_run run = must_take(VL_REGION_PAGES);
+    memset(run.start, 1, VL_REGION_SIZE);
+    give(&run);
+    check_pool(1, 0);
+    struct vl_run again = must_take(VL_REGION_PAGES);
+    ck_assert_ptr_eq(again.start, run.start);
+    ck_assert(!again.zeroed);
+    ck_assert_uint_eq(fake_os_count(FAKE_MAP_HUGETLB), 1);
+}
+END_TEST
+
+/* The page goes back to the pool; the region gets another when it is used again. */
+START_TEST(a_purged_region)
+{
+    fake_os_set_pool(1);
+    struct vl_run run = must_take(VL_REGION_PAGES);
+    memset(run.start, 1, VL_REGION_SIZE);
+    give(&run);
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, 0), VL_REGION_SIZE);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0);
+    ck_assert_uint_eq(vl_get(&heap.regions_clean), 1);
+    check_pool(0, 0);
+    ck_assert_uint_eq(fake_os_pool(), 1);
+    ck_assert(is_zero(run.start, VL_REGION_SIZE));
+
+    struct vl_run again = must_take(VL_REGION_PAGES);
+    ck_assert_ptr_eq(again.start, run.start);
+    ck_assert(again.zeroed);
+    ck_assert_uint_eq(pages_of_pool(), 1);
+    give(&again);
+}
+END_TEST
+
+START_TEST(a_page_that_does_not_come)
+{
+    fake_os_set_pool(64);
+    fake_os_fail(FAKE_ADVISE_POPULATE, 2, EFAULT);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert(hold(VL_REGION_PAGES, 1, VL_DENSE));
+    check_pool(2, 1);
+    ck_assert_uint_eq(fake_os_pool(), 62);
+    drop_all();
+}
+END_TEST
+
+/* There may be a hole: nobody gets that region any more. */
+START_TEST(a_lost_region)
+{
+    struct vl_run run;
+    fake_os_set_pool(64);
+    fake_os_fail(FAKE_REPLACE, 1, ENOMEM);
+    fake_os_fail(FAKE_PLUG, 1, EEXIST);
+    for (unsigned i = 1; i < REGIONS; i++) {
+        run = must_take(VL_REGION_PAGES);
+        ck_assert_ptr_ne(run.start, (char *)heap.slice->start);
+    }
+    ck_assert(!take(&run, 1, 1, VL_DENSE));
+    ck_assert_uint_eq(vl_get(&heap.hugetlb_refused), REGIONS);
+    heap.lock.word = VL_LOCK_HELD;
+    vl_page_heap_after_fork(&heap);
+    ck_assert_uint_eq(vl_get(&heap.regions_active), REGIONS - 1);
+    ck_assert(!take(&run, 1, 1, VL_DENSE));
+}
+END_TEST
+
+START_TEST(a_lost_page)
+{
+    fake_os_set_pool(1);
+    struct vl_run run = must_take(VL_REGION_PAGES);
+    give(&run);
+    fake_os_fail(FAKE_RENEW, 1, ENOMEM);
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, 0), 0);
+    ck_assert_uint_eq(vl_get(&heap.hugetlb_bytes), 0);
+    ck_assert_uint_eq(vl_get(&heap.regions_empty) + vl_get(&heap.regions_clean), 0);
+    ck_assert(!vl_page_heap_close(&heap)); /* another thread may have mapped something there */
+    ck_assert_ptr_ne(must_take(1).start, run.start);
+}
+END_TEST
+
+/* Pages come and go, and calls fail. */
+START_TEST(hugetlb_at_random)
+{
+    fake_os_set_pool(REGIONS / 2);
+    churn(scaled(2000));
+    for (unsigned nth = 1; nth <= 20; nth++) {
+        fake_os_fail(FAKE_MAP_HUGETLB, nth, ENOMEM);
+        fake_os_fail(FAKE_ADVISE_POPULATE, nth, EFAULT);
+        churn(200);
+        ck_assert_uint_eq(vl_get(&heap.hugetlb_bytes), pages_of_pool() * VL_REGION_SIZE);
+    }
+    fake_os_heal();
+    drop_all();
+    vl_page_heap_purge(&heap, 0);
+    ck_assert_uint_eq(fake_os_pool(), REGIONS / 2);
+    check_nothing_is_lost();
+}
+END_TEST
+
+START_TEST(fork_with_pages_of_the_pool)
+{
+    fake_os_set_pool(5);
+    for (unsigned i = 0; i < 8; i++)
+        hold(VL_REGION_PAGES, 1, VL_DENSE);
+    drop(3);
+    heap.lock.word = VL_LOCK_HELD;
+    vl_set(&heap.hugetlb_bytes, 12345);
+    vl_page_heap_after_fork(&heap);
+    check_pool(5, 3);
+    drop_all();
+    vl_page_heap_purge(&heap, 0);
+    check_pool(0, 3);
+}
+END_TEST
+
+START_TEST(closed_with_pages_of_the_pool)
+{
+    fake_os_set_pool(64);
+    struct vl_run run = must_take(1);
+    give(&run);
+    ck_assert(vl_page_heap_close(&heap));
+    ck_assert_uint_eq(vl_get(&heap.hugetlb_bytes), 0);
+    vl_slice_hide(heap.slice);
+    ck_assert_uint_ne(vl_slice_unmap(heap.slice), 0);
+    ck_assert_uint_eq(fake_os_pool(), 64);
+}
+END_TEST
+
 /* --- The end --- */
 
 START_TEST(closed)
@@ -503,6 +685,7 @@ Suite *vl_suite(void)
     TCase *purge = tcase_create("purge");
     TCase *failures = timed_case("failures", 60);
     TCase *fork = timed_case("fork", 60);
+    TCase *hugetlb = tcase_create("hugetlb");
     TCase *end = tcase_create("end");
 
     tcase_add_checked_fixture(runs, start_world, NULL);
@@ -537,6 +720,19 @@ Suite *vl_suite(void)
     tcase_add_test(fork, fork_with_the_lock_held);
     tcase_add_test(fork, fork_forgets_no_dirt);
     suite_add_tcase(suite, fork);
+
+    tcase_add_checked_fixture(hugetlb, start_world_of_hugetlb, NULL);
+    tcase_add_loop_test(hugetlb, pools_of_all_sizes, 0, 4);
+    tcase_add_test(hugetlb, one_page_for_a_region);
+    tcase_add_test(hugetlb, a_region_that_keeps_its_page);
+    tcase_add_test(hugetlb, a_purged_region);
+    tcase_add_test(hugetlb, a_page_that_does_not_come);
+    tcase_add_test(hugetlb, a_lost_region);
+    tcase_add_test(hugetlb, a_lost_page);
+    tcase_add_test(hugetlb, hugetlb_at_random);
+    tcase_add_test(hugetlb, fork_with_pages_of_the_pool);
+    tcase_add_test(hugetlb, closed_with_pages_of_the_pool);
+    suite_add_tcase(suite, hugetlb);
 
     tcase_add_checked_fixture(end, start_world, NULL);
     tcase_add_test(end, closed);

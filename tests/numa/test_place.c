@@ -337,6 +337,25 @@ START_TEST(no_huge_pages_where_they_are_forbidden)
 }
 END_TEST
 
+/* A page of the pool is bound before it is touched: the node is that of its heap. */
+START_TEST(hugetlb_pages_are_bound_to_their_node)
+{
+    static const unsigned ids[] = {2, 5, 9};
+    vl_options.hugepage_mode = VL_HUGEPAGE_HUGETLB;
+    begin_sparse_world();
+    fake_os_set_pool(64);
+    for (unsigned node = 0; node < 3; node++) {
+        const struct fake_os_record *made;
+        ck_assert_int_eq(take_pages(node, 1), (int)node);
+        unsigned count = fake_os_records(&made);
+        ck_assert_int_eq(made[count - 3].call, FAKE_BIND);
+        ck_assert_uint_eq(made[count - 3].node, ids[node]);
+        ck_assert_int_eq(made[count - 2].call, FAKE_ADVISE_POPULATE);
+        ck_assert_int_eq(made[count - 1].call, FAKE_REPLACE);
+    }
+}
+END_TEST
+
 START_TEST(purge_reaches_every_heap)
 {
     enum { BLOCK = 4 << 20 };
@@ -389,6 +408,7 @@ Suite *vl_suite(void)
     TCase *memory = tcase_create("memory");
     tcase_add_test(memory, huge_pages_from_the_start_option_on);
     tcase_add_test(memory, no_huge_pages_where_they_are_forbidden);
+    tcase_add_test(memory, hugetlb_pages_are_bound_to_their_node);
     tcase_add_test(memory, purge_reaches_every_heap);
     suite_add_tcase(suite, memory);
     return suite;

@@ -1,0 +1,232 @@
+/* hugepage/hugetlb over the false system: the order of steps, a pool that runs short, each step
+ * failing, what goes back, what libhugetlbfs may say. */
+#include "tests/api/support.h"
+
+#include "hugepage/hugetlb.h"
+#include "tests/fake_os.h"
+
+#define STRETCH (2 * VL_REGION_SIZE)
+
+static struct vl_slice *slice;
+static char *start; /* of a stretch of two pages */
+
+static void note(struct vl_slice *made)
+{
+    slice = made;
+}
+
+static void start_world(void)
+{
+    fake_os_install();
+    ck_assert_ptr_nonnull(vl_slice_create(&(struct vl_slice_plan){
+        .kind = VL_SLICE_NODE,
+        .size = 16 * MB,
+        .unit_shift = VL_REGION_SHIFT,
+        .unit_bytes = 64,
+        .small_pages = 4 * MB,
+        .huge = true,
+        .bind = true,
+        .bind_node = 5,
+        .prepare = note,
+    }));
+    ck_assert(vl_slice_extend(slice, 16 * MB));
+    start = (char *)slice->start + 6 * MB;
+    fake_os_set_pool(64);
+    fake_os_forget();
+}
+
+static enum vl_hugetlb_result take(void)
+{
+    return vl_hugetlb_take(slice, start, STRETCH);
+}
+
+/* As it was before: fresh memory that can be written, none of it of the pool. */
+static void check_untouched(void)
+{
+    ck_assert_uint_eq(fake_os_hugetlb_pages(start, STRETCH), 0);
+    ck_assert(is_zero(start, STRETCH));
+    memset(start, 1, STRETCH);
+    memset(start, 0, STRETCH);
+}
+
+START_TEST(bound_before_populated_before_in_place)
+{
+    static const enum fake_os_call steps[] = {FAKE_MAP_HUGETLB, FAKE_BIND, FAKE_ADVISE_POPULATE,
+                                              FAKE_REPLACE};
+    const struct fake_os_record *made;
+    ck_assert_int_eq(take(), VL_HUGETLB_TAKEN);
+    ck_assert_uint_eq(fake_os_records(&made), 4);
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_int_eq(made[i].call, steps[i]);
+        ck_assert_ptr_eq(made[i].start, made[0].start);
+        ck_assert_uint_eq(made[i].size, STRETCH);
+    }
+    ck_assert_uint_eq(made[1].node, 5);
+    ck_assert_ptr_eq(made[3].to, start);
+    ck_assert_uint_eq(fake_os_hugetlb_pages(start, STRETCH), 2);
+    ck_assert_uint_eq(fake_os_pool(), 62);
+    memset(start, 1, STRETCH);
+}
+END_TEST
+
+START_TEST(the_user_s_policy_is_left_alone)
+{
+    slice->bind = false;
+    ck_assert_int_eq(take(), VL_HUGETLB_TAKEN);
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), 0);
+}
+END_TEST
+
+START_TEST(given_back)
+{
+    ck_assert_int_eq(take(), VL_HUGETLB_TAKEN);
+    memset(start, 1, STRETCH);
+    fake_os_forget();
+    ck_assert(vl_hugetlb_give(slice, start, STRETCH));
+    ck_assert_uint_eq(fake_os_pool(), 64);
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_RENEW, start));
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_ADVISE_HUGE, start));
+    ck_assert_uint_eq(fake_os_last(FAKE_BIND, start)->node, 5);
+    check_untouched();
+}
+END_TEST
+
+/* Of a pool of one page a stretch of two gets none. */
+START_TEST(a_short_pool)
+{
+    fake_os_set_pool((unsigned)_i);
+    ck_assert_int_eq(take(), VL_HUGETLB_SHORT);
+    ck_assert_uint_eq(fake_os_count(FAKE_ANY), 1); /* and nothing to be put right */
+    ck_assert_uint_eq(fake_os_pool(), (unsigned)_i);
+    check_untouched();
+}
+END_TEST
+
+START_TEST(populate_fails)
+{
+    fake_os_fail(FAKE_ADVISE_POPULATE, 1, EFAULT);
+    ck_assert_int_eq(take(), VL_HUGETLB_SHORT);
+    ck_assert_uint_eq(fake_os_pool(), 64);
+    ck_assert_uint_eq(fake_os_count(FAKE_REPLACE), 0);
+    check_untouched();
+    ck_assert_int_eq(take(), VL_HUGETLB_TAKEN);
+}
+END_TEST
+
+START_TEST(bind_fails)
+{
+    fake_os_fail(FAKE_BIND, 1, EPERM);
+    ck_assert_int_eq(take(), VL_HUGETLB_TAKEN);
+}
+END_TEST
+
+/* Kernels before 5.16: once is enough. */
+START_TEST(replace_fails)
+{
+    fake_os_fail(FAKE_REPLACE, 1, EINVAL);
+    ck_assert_int_eq(take(), VL_HUGETLB_SHORT);
+    ck_assert_uint_eq(fake_os_pool(), 64);
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_RENEW, start));
+    check_untouched();
+    ck_assert_int_eq(take(), VL_HUGETLB_SHORT);
+    ck_assert_uint_eq(fake_os_count(FAKE_MAP_HUGETLB), 1);
+}
+END_TEST
+
+/* The hole is somebody else's by now, or stays one. */
+START_TEST(replace_fails_for_good)
+{
+    fake_os_fail(FAKE_REPLACE, 1, EINVAL);
+    fake_os_fail(_i == 0 ? FAKE_PLUG : FAKE_RENEW, 1, _i == 0 ? EEXIST : ENOMEM);
+    ck_assert_int_eq(take(), VL_HUGETLB_LOST);
+    ck_assert_uint_eq(fake_os_pool(), 64);
+}
+END_TEST
+
+/* The kernel has 65,530 mappings for a process, and the program wants most of them. */
+START_TEST(no_end_of_stretches)
+{
+    vl_hugetlb_recount((1 << 14) - 1);
+    ck_assert_int_eq(take(), VL_HUGETLB_TAKEN);
+    ck_assert_int_eq(vl_hugetlb_take(slice, start + STRETCH, STRETCH), VL_HUGETLB_SHORT);
+    ck_assert(vl_hugetlb_give(slice, start, STRETCH));
+    ck_assert_int_eq(vl_hugetlb_take(slice, start + STRETCH, STRETCH), VL_HUGETLB_TAKEN);
+}
+END_TEST
+
+static const struct vl_os *under_hook;
+
+/* As a hook of mmap that allocates. */
+static void *map_with_hook(size_t size, unsigned page_shift)
+{
+    ck_assert_int_eq(vl_hugetlb_take(slice, (char *)slice->start, STRETCH), VL_HUGETLB_SHORT);
+    return under_hook->map_hugetlb(size, page_shift);
+}
+
+START_TEST(a_hook_that_allocates)
+{
+    struct vl_os os = *vl_os;
+    under_hook = vl_os;
+    os.map_hugetlb = map_with_hook;
+    vl_os = &os;
+    ck_assert_int_eq(take(), VL_HUGETLB_TAKEN);
+    vl_os = under_hook;
+    ck_assert_uint_eq(fake_os_pool(), 62);
+}
+END_TEST
+
+START_TEST(sizes_of_the_machine)
+{
+    static const long sizes[] = {1l << 30, 1l << 21};
+    vl_hugetlb_set_sizes(sizes, 1);
+    ck_assert_int_eq(take(), VL_HUGETLB_SHORT);
+    ck_assert_uint_eq(fake_os_count(FAKE_ANY), 0);
+    vl_hugetlb_set_sizes(sizes, 2);
+    ck_assert_int_eq(take(), VL_HUGETLB_TAKEN);
+    vl_hugetlb_set_sizes(sizes, 0);
+    ck_assert_int_eq(take(), VL_HUGETLB_SHORT);
+}
+END_TEST
+
+/* What is found is the machine's business; the environment is as it was. */
+START_TEST(libhugetlbfs_is_asked)
+{
+    char **before = environ;
+    setenv("HUGETLB_VERBOSE", "99", 1);
+    setenv("HUGETLB_DEBUG", "1", 1);
+    before = environ;
+    vl_hugetlb_refine();
+    ck_assert_ptr_eq(environ, before);
+    ck_assert_str_eq(getenv("HUGETLB_VERBOSE"), "99");
+}
+END_TEST
+
+Suite *vl_suite(void)
+{
+    Suite *suite = suite_create("hugepage/hugetlb");
+    TCase *steps = tcase_create("steps");
+    TCase *failures = tcase_create("failures");
+    TCase *machine = tcase_create("machine");
+
+    tcase_add_checked_fixture(steps, start_world, NULL);
+    tcase_add_test(steps, bound_before_populated_before_in_place);
+    tcase_add_test(steps, the_user_s_policy_is_left_alone);
+    tcase_add_test(steps, given_back);
+    suite_add_tcase(suite, steps);
+
+    tcase_add_checked_fixture(failures, start_world, NULL);
+    tcase_add_loop_test(failures, a_short_pool, 0, 2);
+    tcase_add_test(failures, populate_fails);
+    tcase_add_test(failures, bind_fails);
+    tcase_add_test(failures, replace_fails);
+    tcase_add_loop_test(failures, replace_fails_for_good, 0, 2);
+    tcase_add_test(failures, no_end_of_stretches);
+    tcase_add_test(failures, a_hook_that_allocates);
+    suite_add_tcase(suite, failures);
+
+    tcase_add_checked_fixture(machine, start_world, NULL);
+    tcase_add_test(machine, sizes_of_the_machine);
+    tcase_add_test(machine, libhugetlbfs_is_asked);
+    suite_add_tcase(suite, machine);
+    return suite;
+}
