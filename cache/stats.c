@@ -77,6 +77,8 @@ static void add_page_heap(struct vl_stats *stats, const struct vl_page_heap *hea
     stats->regions_empty += vl_get(&heap->regions_empty);
     stats->regions_clean += vl_get(&heap->regions_clean);
     stats->purged_bytes += vl_get(&heap->purged_bytes);
+    stats->hugetlb_bytes += vl_get(&heap->hugetlb_bytes);
+    stats->hugetlb_refused += vl_get(&heap->hugetlb_refused);
 }
 
 static void add_big_heap(struct vl_stats *stats, const struct vl_big_heap *heap)
@@ -85,6 +87,8 @@ static void add_big_heap(struct vl_stats *stats, const struct vl_big_heap *heap)
     stats->big_blocks += vl_get(&heap->blocks_used);
     stats->big_kept_bytes += vl_get(&heap->bytes_dirty);
     stats->purged_bytes += vl_get(&heap->purged_bytes);
+    stats->hugetlb_bytes += vl_get(&heap->hugetlb_bytes);
+    stats->hugetlb_refused += vl_get(&heap->hugetlb_refused);
 }
 
 void vl_stats_take(struct vl_stats *stats)
@@ -174,6 +178,10 @@ void vl_stats_print(int fd)
     item(&text, "", s.regions_empty << VL_REGION_SHIFT, ", of big blocks ");
     item(&text, "", s.big_kept_bytes, "; returned so far ");
     item(&text, "", s.purged_bytes, "");
+    if (vl_hugetlb_wanted()) {
+        item(&text, "\nvalloc: hugetlb: ", s.hugetlb_bytes, ", ");
+        counted(&text, s.hugetlb_refused, "fallback");
+    }
     vl_text_line_end(&text);
     vl_text_write(&text, fd);
 }
@@ -197,6 +205,7 @@ void vl_stats_print_json(int fd)
         {"big_kept_bytes", s.big_kept_bytes}, {"regions_active", s.regions_active},
         {"regions_empty", s.regions_empty}, {"regions_clean", s.regions_clean},
         {"heap_bytes", s.heap_bytes}, {"purged_bytes", s.purged_bytes},
+        {"hugetlb_bytes", s.hugetlb_bytes}, {"hugetlb_fallbacks", s.hugetlb_refused},
         {"thread_caches", s.caches}, {"nodes", s.nodes},
     };
     vl_text_str(&text, "{\"valloc\": \"" PACKAGE_VERSION "\"");

@@ -19,9 +19,11 @@ struct vl_stats {
     uint64_t big_bytes, big_blocks;       /* in use, from 1 MB */
     uint64_t big_kept_bytes;              /* free, with memory */
     uint64_t regions_active, regions_empty, regions_clean;
-    uint64_t heap_bytes;     /* that can be written: the address space in use */
-    uint64_t purged_bytes;   /* given back so far */
-    uint64_t caches;         /* thread caches made */
+    uint64_t heap_bytes;      /* that can be written: the address space in use */
+    uint64_t purged_bytes;    /* given back so far */
+    uint64_t hugetlb_bytes;   /* of the kernel's pool */
+    uint64_t hugetlb_refused; /* regions and big blocks so far that the pool had no pages for */
+    uint64_t caches;          /* thread caches made */
     uint64_t nodes;
 };
 

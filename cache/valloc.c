@@ -36,6 +36,8 @@ void valloc_get_stat(struct valloc_stat *stat)
         .heap = s.heap_bytes,
         .nodes = (uint32_t)s.nodes,
         .thread_caches = (uint32_t)s.caches,
+        .hugetlb = s.hugetlb_bytes,
+        .fallbacks = s.hugetlb_refused,
     };
 }
 

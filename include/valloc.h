@@ -42,11 +42,13 @@ struct valloc_stat {
     uint64_t heap;            /* address space that can be written */
     uint32_t nodes;           /* heaps, one per NUMA node in use */
     uint32_t thread_caches;   /* made so far; those of threads that are gone are used again */
+    uint64_t hugetlb;         /* with VALLOC_HUGEPAGE=hugetlb: of the kernel's pool */
+    uint64_t fallbacks;       /* regions and big blocks so far that the pool had no pages for */
 };
 
 void valloc_get_stat(struct valloc_stat *stat);
 
-/* The same and the resident memory for people, in three lines to a file descriptor. */
+/* The same and the resident memory for people, in a few lines to a file descriptor. */
 void valloc_print_stat(int fd);
 
 /*

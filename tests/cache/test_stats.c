@@ -4,6 +4,8 @@
  */
 #include "tests/world.h"
 
+#include "valloc.h"
+
 static void *nothing;
 
 static void set_up(void)
@@ -200,6 +202,24 @@ START_TEST(summary_names_what_is_in_use)
 }
 END_TEST
 
+START_TEST(hugetlb_is_named_where_it_is_asked_for)
+{
+    ck_assert_ptr_null(strstr(printed(vl_stats_print), "hugetlb"));
+    vl_options.hugepage_mode = VL_HUGEPAGE_HUGETLB;
+    fake_os_set_pool(3);
+    vl_alloc(64);
+    vl_alloc((size_t)9 << 20);
+    vl_alloc((size_t)5 << 20);
+    ck_assert_ptr_nonnull(strstr(printed(vl_stats_print), "\nvalloc: hugetlb: 6.0 MB, 1 fallback\n"));
+    const char *text = printed(vl_stats_print_json);
+    ck_assert_ptr_nonnull(strstr(text, "\"hugetlb_bytes\": 6291456, \"hugetlb_fallbacks\": 1,"));
+    struct valloc_stat stat;
+    valloc_get_stat(&stat);
+    ck_assert_uint_eq(stat.hugetlb, 6 << 20);
+    ck_assert_uint_eq(stat.fallbacks, 1);
+}
+END_TEST
+
 START_TEST(json_names_what_is_in_use)
 {
     vl_alloc(64);
@@ -231,6 +251,7 @@ Suite *vl_suite(void)
     TCase *print = tcase_create("print");
     tcase_add_checked_fixture(print, set_up, NULL);
     tcase_add_test(print, summary_names_what_is_in_use);
+    tcase_add_test(print, hugetlb_is_named_where_it_is_asked_for);
     tcase_add_test(print, json_names_what_is_in_use);
     suite_add_tcase(suite, print);
     return suite;
