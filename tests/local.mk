@@ -51,6 +51,7 @@ API_TESTS = \
 	%D%/api/test_cxx \
 	%D%/api/test_environment \
 	%D%/api/test_fork \
+	%D%/api/test_hugetlb \
 	%D%/api/test_misuse \
 	%D%/api/test_model \
 	%D%/api/test_realloc \
