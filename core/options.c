@@ -310,6 +310,12 @@ static const struct vl_option *find_option(const struct entry *entry)
     return NULL;
 }
 
+/* VALLOC_LIBRARY is for valloc-run, which finds the library by it; to the library it is nothing. */
+static bool is_for_the_tool(const struct entry *entry)
+{
+    return equals("LIBRARY", entry->name, entry->name_length);
+}
+
 static void reject(struct vl_options *options, const char *string)
 {
     if (options->rejected_count < VL_OPTIONS_REJECTED_MAX)
@@ -329,7 +335,7 @@ static void set_defaults(struct vl_options *options)
 static void load_entry(struct vl_options *options, const char *string, uint32_t *seen)
 {
     struct entry entry;
-    if (!take_apart(string, &entry))
+    if (!take_apart(string, &entry) || is_for_the_tool(&entry))
         return;
     const struct vl_option *option = find_option(&entry);
     if (option == NULL) {
@@ -426,7 +432,7 @@ static void put_foreign(struct vl_text *text, const char *string, size_t length)
 static void put_unknown(struct vl_text *text, const struct entry *entry)
 {
     const struct vl_option *nearest = nearest_option(entry);
-    vl_text_str(text, "valloc: unknown variable VALLOC_");
+    vl_text_str(text, "unknown variable VALLOC_");
     put_foreign(text, entry->name, entry->name_length);
     if (nearest != NULL) {
         vl_text_str(text, ", did you mean ");
@@ -440,14 +446,27 @@ static void put_unknown(struct vl_text *text, const struct entry *entry)
 static void put_bad_value(struct vl_text *text, const struct vl_option *option,
                           const struct entry *entry)
 {
-    vl_text_str(text, "valloc: ");
     put_name(text, option->name);
     vl_text_char(text, '=');
     put_foreign(text, entry->value, length_before(entry->value, '\0'));
     vl_text_str(text, " is not ");
     put_kind(text, option);
-    vl_text_str(text, "; using ");
-    vl_option_print(option, option->initial, text);
+}
+
+bool vl_option_check(const char *string, struct vl_text *text)
+{
+    struct entry entry;
+    int64_t value;
+    if (!take_apart(string, &entry))
+        return true;
+    const struct vl_option *option = find_option(&entry);
+    if (option == NULL)
+        put_unknown(text, &entry);
+    else if (*entry.value != '\0' && !vl_option_parse(option, entry.value, &value))
+        put_bad_value(text, option, &entry);
+    else
+        return true;
+    return false;
 }
 
 static void warn(const char *string, int fd)
@@ -455,13 +474,15 @@ static void warn(const char *string, int fd)
     char line[256];
     struct vl_text text = vl_text_on(line, sizeof line);
     struct entry entry;
-    if (!take_apart(string, &entry)) /* the program has changed its environment since */
+    vl_text_str(&text, "valloc: ");
+    /* True if the program has changed its environment since. */
+    if (vl_option_check(string, &text) || !take_apart(string, &entry))
         return;
     const struct vl_option *option = find_option(&entry);
-    if (option == NULL)
-        put_unknown(&text, &entry);
-    else
-        put_bad_value(&text, option, &entry);
+    if (option != NULL) {
+        vl_text_str(&text, "; using ");
+        vl_option_print(option, option->initial, &text);
+    }
     vl_text_line_end(&text);
     vl_text_write(&text, fd);
 }

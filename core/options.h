@@ -71,6 +71,10 @@ void vl_options_load(struct vl_options *options, char *const *environment, bool 
  * for them. The environment given to load must still be there. */
 void vl_options_report(const struct vl_options *options, int fd);
 
+/* Whether an entry of the environment, "VALLOC_NAME=value", is understood, or none of ours; what is
+ * wrong with it goes to `text`. */
+bool vl_option_check(const char *entry, struct vl_text *text);
+
 /*
  * A row of the table.
  *

@@ -313,8 +313,9 @@ END_TEST
 
 START_TEST(other_variables_are_passed_over)
 {
-    struct vl_options options = LOADED("", "=", "PATH=/bin", "VALLOC", "VALLOC=1", "VALLOC_STATS",
-                                       "VALLOCX_STATS=1", "MY_VALLOC_STATS=1", "valloc_stats=1");
+    struct vl_options options =
+        LOADED("", "=", "PATH=/bin", "VALLOC", "VALLOC=1", "VALLOC_STATS", "VALLOCX_STATS=1",
+               "MY_VALLOC_STATS=1", "valloc_stats=1", "VALLOC_LIBRARY=/lib/libvalloc.so");
     ck_assert_int_eq(options.stats_mode, VL_STATS_OFF);
     ck_assert_uint_eq(options.given, 0);
     ck_assert_uint_eq(options.rejected_count, 0);
@@ -396,6 +397,28 @@ START_TEST(one_line_for_a_mistake)
 {
     struct vl_options options = LOADED(warnings[_i].entry);
     ck_assert_str_eq(report_of(&options), warnings[_i].warning);
+}
+END_TEST
+
+/* The same words without the beginning and the default, which is for whoever asks to say. */
+START_TEST(check_tells_the_mistake)
+{
+    char line[256];
+    struct vl_text text = vl_text_on(line, sizeof line);
+    ck_assert(!vl_option_check(warnings[_i].entry, &text));
+    ck_assert_uint_eq(strncmp(warnings[_i].warning + strlen("valloc: "), line, text.len), 0);
+    ck_assert_uint_gt(text.len, strlen("VALLOC_X=y is not"));
+}
+END_TEST
+
+START_TEST(check_finds_nothing)
+{
+    static const char *const entries[] = {"VALLOC_NUMA=off", "VALLOC_NUMA=", "PATH=/bin", "",
+                                          "VALLOC"};
+    for (unsigned i = 0; i < COUNT_OF(entries); i++) {
+        struct vl_text none = vl_text_on(NULL, 0);
+        ck_assert(vl_option_check(entries[i], &none));
+    }
 }
 END_TEST
 
@@ -596,6 +619,8 @@ Suite *vl_suite(void)
 
     TCase *report = tcase_create("report");
     tcase_add_loop_test(report, one_line_for_a_mistake, 0, COUNT_OF(warnings));
+    tcase_add_loop_test(report, check_tells_the_mistake, 0, COUNT_OF(warnings));
+    tcase_add_test(report, check_finds_nothing);
     tcase_add_test(report, only_so_many_mistakes_are_listed);
     tcase_add_test(report, changed_environment_is_passed_over);
     tcase_add_test(report, help_lists_every_variable);
