@@ -1,6 +1,7 @@
 # man - manual pages.  There is no valloc.3: that name is the C library's.
 
 dist_man_MANS = \
+	%D%/valloc-run.1 \
 	%D%/valloc.7 \
 	%D%/valloc_get_stat.3 \
 	%D%/valloc_node_of.3 \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the documents name is there: paths of the repository, and the variables of core/options.c.
+# What the documents name is there: paths of the repository, and the variables of core/options.c and run/.
 
 : "${srcdir:=.}"
 cd "$srcdir" || exit 99
@@ -9,7 +9,7 @@ documents=README.md
 for document in docs/*.md; do
     [ -f "$document" ] && documents="$documents $document"
 done
-folders='core|hugepage|numa|cache|include|tests|bench|man|docs|scripts|m4'
+folders='core|hugepage|numa|cache|include|run|tests|bench|man|docs|scripts|m4'
 
 scratch=$(mktemp -d) || exit 99
 trap 'rm -rf "$scratch"' EXIT
@@ -22,8 +22,11 @@ grep -oE "(^|[^A-Za-z0-9_./~-])($folders)/[A-Za-z0-9_./*{},-]*" $documents |
 # shellcheck disable=SC2086
 grep -ohE 'VALLOC_[A-Z0-9_]*[A-Z0-9]' $documents | grep -v '^VALLOC_\(TEST\|VERSION\)' |
     sort -u >"$scratch/named"
-# The rows of the table: o(NAME, field, ...).
-sed -n 's/^ *o(\([A-Z0-9_]*\),.*/VALLOC_\1/p' core/options.c | sort -u >"$scratch/known"
+# The rows of the table: o(NAME, field, ...); and what valloc-run asks for.
+{
+    sed -n 's/^ *o(\([A-Z0-9_]*\),.*/VALLOC_\1/p' core/options.c
+    sed -n 's/.*getenv("\(VALLOC_[A-Z0-9_]*\)").*/\1/p' run/*.c
+} | sort -u >"$scratch/known"
 
 failed=0
 while read -r document path; do
@@ -36,7 +39,7 @@ while read -r document path; do
 done <"$scratch/paths"
 
 if ! diff "$scratch/known" "$scratch/named" >"$scratch/diff"; then
-    sed -n 's/^</in core\/options.c, in no document: /p; s/^>/in a document, not in core\/options.c: /p' \
+    sed -n 's/^</in the sources, in no document: /p; s/^>/in a document, not in the sources: /p' \
         "$scratch/diff"
     failed=1
 fi

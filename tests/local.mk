@@ -83,7 +83,8 @@ EXTRA_DIST += \
 	%D%/install.sh \
 	%D%/layers.sh \
 	%D%/preload.sh \
-	%D%/programs
+	%D%/programs \
+	%D%/run.sh
 
 # ---------------------------------------------------------------------------
 # Building
@@ -129,6 +130,7 @@ TESTS += $(UNIT_TESTS) $(VERIFY_TESTS)
 endif
 TESTS += %D%/layers.sh %D%/docs.sh
 if VL_CAN_PRELOAD
+TESTS += %D%/run.sh
 if VL_HAVE_CHECK
 TESTS += $(API_TESTS)
 endif
@@ -159,6 +161,13 @@ check-TESTS: $(check_PROGRAMS) $(check_LIBRARIES)
 	$(MAKE) $(AM_MAKEFLAGS) $(TEST_SUITE_LOG) || status=$$?; \
 	$(SHELL) $(srcdir)/scripts/count-tests.sh $(TEST_LOGS); \
 	exit $$status
+
+# valloc-run where it was installed.
+if VL_CAN_PRELOAD
+installcheck-local:
+	VL_RUN='$(DESTDIR)$(bindir)/valloc-run' VL_LIBRARY='$(DESTDIR)$(libdir)/libvalloc.so' \
+	CC='$(CC)' $(SHELL) $(srcdir)/%D%/run.sh
+endif
 
 # The same with more random work, and over again until something fails.
 check-long:
