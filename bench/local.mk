@@ -20,6 +20,7 @@ EXTRA_PROGRAMS = \
 %C%_cache_thrash_LDADD =
 %C%_free_only_LDADD =
 %C%_larson_LDADD =
+%C%_measure_SOURCES = %D%/measure.c run/child.c run/child.h
 %C%_measure_LDADD =
 %C%_mstress_LDADD =
 %C%_pairs_LDADD =

@@ -1,54 +1,47 @@
 /*
  * measure [-l LIBRARY] PROGRAM [ARGUMENT]...
  *
- * Runs the program, with LIBRARY preloaded if there is one, and prints what it cost:
+ * Runs the program, with LIBRARY preloaded if there is one and nothing else, and prints what it
+ * cost:
  *
  *   measured wall_s=0.412345 user_s=0.398000 sys_s=0.012000 rss_kb=9876 minor_faults=2345
  *            major_faults=0 exit=0 signal=0                            (all in one line)
  *
  * It exists because the peak RSS that the kernel keeps for a process starts at the size of the
  * process that started it: under a large parent, such as an interpreter, every small program
- * would seem to be as large. This parent is smaller than any program that it measures.
+ * would seem to be as large. This parent is smaller than any program that it measures. Unlike
+ * valloc-run it preloads any library and looks at nothing.
  */
-#include <errno.h>
-#include <spawn.h>
+#include "run/child.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
-static double now_s(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-static double timeval_s(struct timeval time)
-{
-    return (double)time.tv_sec + (double)time.tv_usec * 1e-6;
-}
+enum { STATUS_FAULT = 2 };
 
 static int usage(void)
 {
     fputs("usage: measure [-l LIBRARY] PROGRAM [ARGUMENT]...\n", stderr);
-    return 2;
+    return STATUS_FAULT;
+}
+
+static void print(const struct child_figures *figures)
+{
+    int status = figures->status;
+    printf("measured wall_s=%.6f user_s=%.6f sys_s=%.6f rss_kb=%ld minor_faults=%ld "
+           "major_faults=%ld exit=%d signal=%d\n",
+           figures->wall_s, figures->user_s, figures->sys_s, figures->rss_peak_kb,
+           figures->minor_faults, figures->major_faults,
+           WIFEXITED(status) ? WEXITSTATUS(status) : 0, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 }
 
 int main(int argc, char **argv)
 {
     const char *library = NULL;
-    struct rusage used;
-    double start_s;
-    pid_t child;
-    int option, error, status;
+    int option;
 
     while ((option = getopt(argc, argv, "+l:")) != -1) {
         if (option != 'l')
@@ -61,20 +54,11 @@ int main(int argc, char **argv)
     if (library)
         setenv("LD_PRELOAD", library, 1);
 
-    start_s = now_s();
-    error = posix_spawnp(&child, argv[optind], NULL, NULL, &argv[optind], environ);
-    if (error) {
-        fprintf(stderr, "measure: %s: %s\n", argv[optind], strerror(error));
-        return 2;
+    struct child_figures figures = child_run(argv + optind, false);
+    if (figures.error != 0) {
+        fprintf(stderr, "measure: %s: %s\n", argv[optind], strerror(figures.error));
+        return STATUS_FAULT;
     }
-    while (wait4(child, &status, 0, &used) < 0)
-        if (errno != EINTR)
-            return 2;
-
-    printf("measured wall_s=%.6f user_s=%.6f sys_s=%.6f rss_kb=%ld minor_faults=%ld "
-           "major_faults=%ld exit=%d signal=%d\n",
-           now_s() - start_s, timeval_s(used.ru_utime), timeval_s(used.ru_stime), used.ru_maxrss,
-           used.ru_minflt, used.ru_majflt, WIFEXITED(status) ? WEXITSTATUS(status) : 0,
-           WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    print(&figures);
     return 0;
 }
