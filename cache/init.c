@@ -94,9 +94,14 @@ void vl_start_after_fork(void)
     vl_turn_reset(&start_turn, starting);
 }
 
+/* Standard error as it was at the start: a program may have closed it by its end, as coreutils do, and
+ * its number may be a file's. */
+static struct vl_os_output report_output;
+
 static void on_exit_report(void)
 {
-    vl_stats_at_exit();
+    if (vl_os_is_output(&report_output))
+        vl_stats_at_exit(report_output.fd);
 }
 
 void vl_start_late(void)
@@ -112,8 +117,7 @@ void vl_start_late(void)
         vl_hugetlb_refine();
     vl_fork_start();
     vl_options_report(&vl_options, 2);
-    /* Closed now: what has its number at the exit is a file of the program's. */
-    if (vl_options.stats_mode != VL_STATS_OFF && vl_os_is_open(2))
+    if (vl_options.stats_mode != VL_STATS_OFF && vl_os_keep_output(&report_output, 2))
         atexit(on_exit_report);
 }
 

@@ -220,13 +220,13 @@ void vl_stats_print_json(int fd)
     vl_text_write(&text, fd);
 }
 
-void vl_stats_at_exit(void)
+void vl_stats_at_exit(int fd)
 {
     bool asked = vl_options.stats_pid == 0 || vl_options.stats_pid == (uint32_t)getpid();
     if (!asked || !vl_start())
         return;
     if (vl_options.stats_mode == VL_STATS_SUMMARY)
-        vl_stats_print(2);
+        vl_stats_print(fd);
     else if (vl_options.stats_mode == VL_STATS_JSON)
-        vl_stats_print_json(2);
+        vl_stats_print_json(fd);
 }

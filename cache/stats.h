@@ -40,6 +40,6 @@ void vl_stats_print(int fd);
 void vl_stats_print_json(int fd);
 
 /* As VALLOC_STATS says. */
-void vl_stats_at_exit(void);
+void vl_stats_at_exit(int fd);
 
 #endif

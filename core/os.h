@@ -91,7 +91,16 @@ size_t vl_os_read_file(const char *path, char *buffer, size_t size);
 /* Largest resident size this process has had. */
 uint64_t vl_os_peak_bytes(void);
 
-bool vl_os_is_open(int fd);
+/* A second number for what a file descriptor leads to, for later: the program may close the first.
+ * False if it is not open now. */
+struct vl_os_output {
+    int fd;
+    uint64_t device, file;
+};
+bool vl_os_keep_output(struct vl_os_output *output, int fd);
+
+/* Whether the second number still leads there: a program may close all that it does not know. */
+bool vl_os_is_output(const struct vl_os_output *output);
 
 /* All of `data` to a file descriptor; errors are dropped. Usable before anything else is. */
 long vl_os_write(int fd, const char *data, size_t size);

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
@@ -52,9 +53,31 @@ void vl_os_start(void)
         vl_os_page_size = size;
 }
 
-bool vl_os_is_open(int fd)
+/* Far from the numbers that programs choose, where that many are allowed. */
+enum { OUTPUT_FD_MIN = 200 };
+
+static bool identify(struct vl_os_output *output)
 {
-    return QUIETLY(fcntl(fd, F_GETFD) != -1) == 0;
+    struct stat file;
+    if (QUIETLY(fstat(output->fd, &file) == 0) != 0)
+        return false;
+    output->device = file.st_dev;
+    output->file = file.st_ino;
+    return true;
+}
+
+bool vl_os_keep_output(struct vl_os_output *output, int fd)
+{
+    output->fd = -1;
+    for (int least = OUTPUT_FD_MIN; output->fd < 0 && least > 2; least -= OUTPUT_FD_MIN - 3)
+        (void)QUIETLY((output->fd = fcntl(fd, F_DUPFD_CLOEXEC, least)) >= 0);
+    return output->fd >= 0 && identify(output);
+}
+
+bool vl_os_is_output(const struct vl_os_output *output)
+{
+    struct vl_os_output now = {.fd = output->fd};
+    return identify(&now) && now.device == output->device && now.file == output->file;
 }
 
 long vl_os_write(int fd, const char *data, size_t size)
