@@ -64,9 +64,9 @@ static char *folder_beside_the_tool(void)
 {
     size_t common = common_length();
     char *path = joined(own_folder(), "/", "", "");
-    for (const char *at = BINDIR + common; at != NULL; at = strchr(at + 1, '/'))
+    for (const char *at = &BINDIR[common]; at != NULL; at = strchr(at + 1, '/'))
         path = joined(path, "../", "", "");
-    return joined(path, LIBDIR + common, "", "");
+    return joined(path, &LIBDIR[common], "", "");
 }
 
 /* The library in a folder; NULL if there is none. The folder's name is made plain, the library's

@@ -6,7 +6,7 @@
 
 const char *message_name = "valloc-run";
 
-static void say_list(const char *format, va_list list)
+__attribute__((format(printf, 1, 0))) static void say_list(const char *format, va_list list)
 {
     fprintf(stderr, "%s: ", message_name);
     vfprintf(stderr, format, list);

@@ -685,7 +685,7 @@ Suite *vl_suite(void)
     TCase *purge = tcase_create("purge");
     TCase *failures = timed_case("failures", 60);
     TCase *fork = timed_case("fork", 60);
-    TCase *hugetlb = tcase_create("hugetlb");
+    TCase *hugetlb = timed_case("hugetlb", 60);
     TCase *end = tcase_create("end");
 
     tcase_add_checked_fixture(runs, start_world, NULL);
