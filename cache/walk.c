@@ -1,6 +1,7 @@
 #include "cache/walk.h"
 
 #include "cache/central.h"
+#include "cache/fork.h"
 #include "cache/init.h"
 #include "cache/thread.h"
 
@@ -44,6 +45,7 @@ int vl_walk_parts(vl_visit_part *visit, void *argument)
 {
     if (!vl_started())
         return 0;
+    vl_fork_notice();
     vl_rcu_load();
     enum vl_rcu_section section = vl_rcu_read();
     int result = 0;
@@ -155,6 +157,7 @@ int vl_walk_blocks(vl_visit_block *visit, void *argument)
     struct block_walk walk = {.visit = visit, .argument = argument};
     if (!vl_started())
         return 0;
+    vl_fork_notice();
     vl_rcu_load();
     enum vl_rcu_section section = vl_rcu_read();
     int result = 0;

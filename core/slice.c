@@ -95,7 +95,7 @@ static struct vl_slice *take_retired(const struct vl_slice_plan *plan)
     uint32_t count = vl_get_acquire(&vl_slice_count);
     for (struct vl_slice *slice = vl_slices; slice < vl_slices + count; slice++)
         if (slice->kind == plan->kind && slice->node == plan->node &&
-            change_state(slice, VL_SLICE_RETIRED, VL_SLICE_LIVE))
+            change_state(slice, VL_SLICE_RETIRED, VL_SLICE_BUSY))
             return slice;
     return NULL;
 }
@@ -133,6 +133,8 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan)
     }
     plan->prepare(slice);
     vl_set_release(&slice->size, plan->size);
+    /* After its size: from now on it may be hidden again. */
+    vl_set_release(&slice->state, VL_SLICE_LIVE);
     if (again == NULL)
         publish(number);
     return slice;
@@ -199,7 +201,7 @@ void vl_slice_hide(struct vl_slice *slice)
 
 size_t vl_slice_unmap(struct vl_slice *slice)
 {
-    if (!change_state(slice, VL_SLICE_HIDDEN, VL_SLICE_LEAVING))
+    if (!change_state(slice, VL_SLICE_HIDDEN, VL_SLICE_BUSY))
         return 0;
     size_t bytes = slice->mapped;
     vl_os->unreserve(slice->tables, bytes);

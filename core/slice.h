@@ -23,7 +23,7 @@
  * nobody looks at its tables any more (core/rcu.h). Its number serves the next slice of its kind and
  * node.
  *
- *      LIVE --hide--> HIDDEN --unmap--> LEAVING -> RETIRED --create--> LIVE
+ *      LIVE --hide--> HIDDEN --unmap--> BUSY -> RETIRED --create--> BUSY -> LIVE
  */
 #ifndef VL_CORE_SLICE_H
 #define VL_CORE_SLICE_H
@@ -34,7 +34,7 @@
 
 enum vl_slice_kind { VL_SLICE_NODE, VL_SLICE_BIG };
 
-enum vl_slice_state { VL_SLICE_LIVE, VL_SLICE_HIDDEN, VL_SLICE_LEAVING, VL_SLICE_RETIRED };
+enum vl_slice_state { VL_SLICE_LIVE, VL_SLICE_HIDDEN, VL_SLICE_BUSY, VL_SLICE_RETIRED };
 
 /* Plain fields are written before the slice is published, or taken up again after it was retired, for
  * the same kind and node. */

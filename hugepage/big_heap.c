@@ -532,7 +532,7 @@ void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes)
     struct vl_extent *extent = extent_of(heap, to), *source = withdraw(heap, block);
     vl_extent_set_pieces(extent, grains, count);
     heap->pieces += extent->pieces;
-    heap->move_failed = moved < count;
+    heap->move_failed = heap->move_failed || moved < count;
     vl_unlock(&heap->lock);
     if (source != NULL) /* or another thread frees it meanwhile, which is misuse */
         release(heap, source, moved == count ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY);

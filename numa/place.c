@@ -95,7 +95,7 @@ static size_t retire_idle_slices(bool (*readers_are_gone)(void))
     uint32_t count = vl_get_acquire(&vl_slice_count);
     size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (vl_get(&vl_slices[i].state) == VL_SLICE_LIVE && close_if_idle(&vl_slices[i]))
+        if (vl_get_acquire(&vl_slices[i].state) == VL_SLICE_LIVE && close_if_idle(&vl_slices[i]))
             vl_slice_hide(&vl_slices[i]);
         hidden[i] = vl_get_acquire(&vl_slices[i].state) == VL_SLICE_HIDDEN;
         any = any || hidden[i];
