@@ -35,39 +35,39 @@ struct vl_span *vl_span_of(const struct vl_slice *slice, const void *object)
     return (struct vl_span *)region->notes[region->head[vl_page_in_region(heap, object)]];
 }
 
-/* A bit for each group of four bits, aligned, that are all set: its lowest. */
+_Static_assert(VL_SPAN_GROUP == 32, "whole_groups looks for 32 bits in a row");
+
+/* A bit for each group of 32 bits, aligned, that are all set: its lowest. */
 static uint64_t whole_groups(uint64_t bits)
 {
-    uint64_t pairs = bits & bits >> 1;
-    return pairs & pairs >> 2 & 0x1111111111111111u;
+    for (unsigned run = 1; run < VL_SPAN_GROUP; run *= 2)
+        bits &= bits >> run;
+    return bits & 0x0000000100000001u;
 }
 
-/* Four objects whose size is a multiple of 16 fill whole cache lines. */
-static unsigned take_groups(struct vl_span *span, void **objects, unsigned count)
+static unsigned take_group(struct vl_span *span, void **objects)
 {
     const struct vl_size_class *class = &vl_size_classes[span->class];
-    unsigned taken = 0;
     for (unsigned word = span->lowest; word <= (class->objects - 1u) / 64; word++) {
         uint64_t groups = whole_groups(span->bits[word]);
-        for (; groups != 0 && taken + 4 <= count; groups &= groups - 1) {
-            unsigned first = vl_lowest_bit(groups);
-            span->bits[word] &= ~((uint64_t)0xf << first);
-            for (unsigned i = 0; i < 4; i++)
-                objects[taken++] = span->start + ((size_t)word * 64 + first + i) * class->size;
-        }
-        if (taken + 4 > count)
-            break;
+        if (groups == 0)
+            continue;
+        unsigned first = vl_lowest_bit(groups);
+        span->bits[word] &= ~((uint64_t)0xffffffff << first);
+        span->free = (uint16_t)(span->free - VL_SPAN_GROUP);
+        for (unsigned i = 0; i < VL_SPAN_GROUP; i++)
+            objects[i] = span->start + ((size_t)word * 64 + first + i) * class->size;
+        return VL_SPAN_GROUP;
     }
-    span->free = (uint16_t)(span->free - taken);
-    return taken;
+    return 0;
 }
 
 unsigned vl_span_take(struct vl_span *span, void **objects, unsigned count)
 {
     size_t size = vl_size_classes[span->class].size;
     unsigned taken = 0, word = span->lowest;
-    if (size < VL_CACHE_LINE)
-        taken = take_groups(span, objects, count);
+    if (span->class <= VL_TINY_CLASSES && count == VL_SPAN_GROUP)
+        taken = take_group(span, objects);
     if (taken != 0)
         return taken;
     if (count > span->free)

@@ -44,9 +44,15 @@ void vl_span_unmake(struct vl_span *span);
 /* The span of an object that is in use: any pointer into it. */
 struct vl_span *vl_span_of(const struct vl_slice *slice, const void *object);
 
-/* Takes up to `count` objects, the lowest addresses first, ascending; returns how many. Of objects
- * smaller than a cache line, groups of four that fill whole lines come first, so that threads that
- * take some in turns do not share lines. */
+/* As many tiny objects as this, side by side, fill a neighbourhood of cache lines. */
+enum {
+    VL_SPAN_GROUP = VL_NEIGHBOURHOOD / VL_MIN_ALIGN,
+    VL_TINY_CLASSES = 7, /* up to 112 bytes */
+};
+
+/* Takes up to `count` objects, the lowest addresses first, ascending; returns how many. Where the count
+ * is that of a group, and the objects are tiny, a whole one comes first: threads that begin with it do not
+ * share lines. */
 unsigned vl_span_take(struct vl_span *span, void **objects, unsigned count);
 
 /* Whether an object begins at a pointer into the span, and is taken. */

@@ -22,7 +22,7 @@ static pthread_key_t exit_key;
 static bool exit_key_made;
 
 enum {
-    REFILL_FIRST = 8,     /* objects of a class's first refill; doubled by each further one */
+    REFILL_FIRST = 8,     /* objects of a class's first refill, if not tiny; doubled by each further one */
     TICKS = 256,          /* slow paths between two looks at the clock */
     REHOME_AFTER = 3,     /* slow paths in a row on another node */
     STRANGERS = 16,       /* tiny objects of others that a new cache sends home */
@@ -84,9 +84,13 @@ static struct vl_cache *make_cache(unsigned node)
         vl_own_set(&cache->spare[class], vl_null_magazine);
     cache->outbox = vl_null_magazine;
     cache->ticks = TICKS;
-    cache->credit_bytes = (int64_t)vl_options.thread_cache_bytes;
     set_home(cache, node);
     return cache;
+}
+
+static uint8_t refill_first(unsigned class)
+{
+    return class <= VL_TINY_CLASSES ? VL_SPAN_GROUP : REFILL_FIRST;
 }
 
 static struct vl_cache *take_cache(void)
@@ -98,7 +102,8 @@ static struct vl_cache *take_cache(void)
     if (cache == NULL)
         return NULL;
     vl_cache_follow_fill(cache);
-    memset(cache->refill, REFILL_FIRST, sizeof cache->refill);
+    for (unsigned class = 1; class < VL_CLASSES; class++)
+        cache->refill[class] = refill_first(class);
     vl_set_release(&cache->state, VL_CACHE_OWNED); /* from now on statistics look at it */
     return cache;
 }
@@ -112,12 +117,12 @@ static void park(struct vl_cache *cache)
 }
 
 static void send_outbox(struct vl_cache *cache);
-static size_t bytes_held(const struct vl_cache *cache);
+static int64_t weigh_all(struct vl_cache *cache);
 
-static bool may_stay_warm(const struct vl_cache *cache)
+static bool may_stay_warm(struct vl_cache *cache)
 {
     vl_idstack_word parked = vl_get(&vl_exchanges[cache->node].parked.word);
-    return vl_idstack_count(parked) < PARKED_WARM && bytes_held(cache) <= PARKED_BYTES;
+    return vl_idstack_count(parked) < PARKED_WARM && weigh_all(cache) <= PARKED_BYTES;
 }
 
 static void on_thread_exit(void *own)
@@ -172,41 +177,40 @@ void vl_cache_leave(struct vl_cache *cache)
         vl_count(&cache->inside, -1);
 }
 
-static size_t magazine_bytes(unsigned class)
-{
-    return (size_t)vl_size_classes[class].size * vl_size_classes[class].capacity;
-}
-
 static void **empty_magazine(const struct vl_cache *cache, unsigned class)
 {
     return vl_magazine_take(cache->node, vl_size_classes[class].capacity);
 }
 
-/* The objects of a magazine go to the spans; returns it empty. */
-static void **empty_into_spans(unsigned class, void **top)
+/* Sends a magazine's objects away: with it to the depot if it is full and there is room, else into the
+ * spans. What is left to the caller: the magazine, empty, or the null magazine. */
+static void **emptied(const struct vl_cache *cache, unsigned class, void **top)
 {
     unsigned capacity = vl_size_classes[class].capacity;
     unsigned count = vl_magazine_count(top, capacity);
     if (count == 0)
         return top;
+    if (count == capacity && vl_depot_put(cache->node, class, top))
+        return vl_null_magazine;
     vl_central_give(class, top, count, "free");
     return vl_magazine_of(top) + capacity;
 }
 
-/* A magazine leaves the cache: to the depot if it is full and there is room, else into the spans. */
-static void dispatch(struct vl_cache *cache, unsigned class, void **top)
+static void **unhook_spare(struct vl_cache *cache, unsigned class)
 {
-    if (vl_magazine_is_null(top))
-        return;
-    if (!vl_magazine_is_full(top) || !vl_depot_put(cache->node, class, top))
-        vl_magazine_give(cache->node, empty_into_spans(class, top));
+    void **spare = cache->spare[class];
+    vl_own_set(&cache->spare[class], vl_null_magazine);
+    return spare;
+}
+
+static void dispatch(const struct vl_cache *cache, unsigned class, void **top)
+{
+    vl_magazine_give(cache->node, emptied(cache, class, top));
 }
 
 static void dispatch_spare(struct vl_cache *cache, unsigned class)
 {
-    void **spare = cache->spare[class];
-    vl_own_set(&cache->spare[class], vl_null_magazine);
-    dispatch(cache, class, spare);
+    dispatch(cache, class, unhook_spare(cache, class));
 }
 
 static void dispatch_loaded(struct vl_cache *cache, unsigned class)
@@ -220,58 +224,81 @@ static void flush_class(struct vl_cache *cache, unsigned class)
 {
     dispatch_loaded(cache, class);
     dispatch_spare(cache, class);
-    cache->refill[class] = REFILL_FIRST;
+    cache->refill[class] = refill_first(class);
 }
 
-static size_t bytes_of_class(const struct vl_cache *cache, unsigned class)
+/* Brings held_bytes up to date for one class. */
+static void count_in(struct vl_cache *cache, unsigned class)
 {
-    return (size_t)vl_cache_count(cache, class) * vl_size_classes[class].size;
+    const struct vl_size_class *c = &vl_size_classes[class];
+    unsigned count = vl_magazine_count(cache->top[class], c->capacity) +
+                     vl_magazine_count(cache->spare[class], c->capacity);
+    cache->held_bytes += ((int64_t)count - cache->counted[class]) * c->size;
+    cache->counted[class] = (uint8_t)count;
 }
 
-static size_t bytes_held(const struct vl_cache *cache)
+static int64_t weigh_all(struct vl_cache *cache)
 {
-    size_t bytes = 0;
     for (unsigned class = 1; class < VL_CLASSES; class++)
-        bytes += bytes_of_class(cache, class);
-    return bytes;
+        count_in(cache, class);
+    return cache->held_bytes;
+}
+
+/* What a class loses where the cache is too heavy. */
+typedef void lose_fn(struct vl_cache *cache, unsigned class);
+
+static bool is_idle(const struct vl_cache *cache, unsigned class)
+{
+    return !cache->busy[class];
+}
+
+static bool is_any(const struct vl_cache *cache, unsigned class)
+{
+    return (void)cache, (void)class, true;
+}
+
+/* Lets the classes that `which` names lose something, the largest first, until `goal` is reached. */
+static void lighten(struct vl_cache *cache, int64_t goal, lose_fn *lose,
+                    bool (*which)(const struct vl_cache *cache, unsigned class))
+{
+    for (unsigned class = VL_CLASSES - 1; class > 0 && cache->held_bytes > goal; class--) {
+        if (cache->counted[class] == 0 || !which(cache, class))
+            continue;
+        lose(cache, class);
+        count_in(cache, class);
+    }
 }
 
 /*
- * Keeps the cache within VALLOC_THREAD_CACHE. Counting what it holds on every change would cost more
- * than it saves, so what slow paths may bring in is counted as if it all stayed, and only when that
- * reaches the limit is the cache weighed. If it is too heavy, the largest classes lose their spare
- * magazines, then, from the largest again, everything, until half of the limit is left.
+ * Keeps the cache within VALLOC_THREAD_CACHE. If it is too heavy, the classes without a slow path
+ * since the last time lose everything, then the others their spare magazines, then everything, until
+ * half of the limit is left.
  */
-static void weigh(struct vl_cache *cache)
+static void trim(struct vl_cache *cache)
 {
     int64_t limit = (int64_t)vl_options.thread_cache_bytes;
-    int64_t held = (int64_t)bytes_held(cache);
-    if (held > limit) {
-        for (unsigned class = VL_CLASSES - 1; class > 0 && held > limit / 2; class--) {
-            held -= (int64_t)bytes_of_class(cache, class);
-            dispatch_spare(cache, class);
-            held += (int64_t)bytes_of_class(cache, class);
-        }
-        for (unsigned class = VL_CLASSES - 1; class > 0 && held > limit / 2; class--) {
-            held -= (int64_t)bytes_of_class(cache, class);
-            flush_class(cache, class);
-        }
-    }
-    cache->credit_bytes = limit - held;
+    if (weigh_all(cache) <= limit)
+        return;
+    lighten(cache, limit / 2, flush_class, is_idle);
+    lighten(cache, limit / 2, dispatch_spare, is_any);
+    lighten(cache, limit / 2, flush_class, is_any);
+    memset(cache->busy, 0, sizeof cache->busy);
 }
 
-/* Counts what a slow path may have brought in. */
-static void charge(struct vl_cache *cache, size_t bytes)
+/* Weighs a class at the start of a slow path, which may add a magazine to it. */
+static void weigh(struct vl_cache *cache, unsigned class)
 {
-    cache->credit_bytes -= (int64_t)bytes;
-    if (vl_unlikely(cache->credit_bytes < 0))
-        weigh(cache);
+    cache->busy[class] = true;
+    count_in(cache, class);
+    if (vl_unlikely(cache->held_bytes > (int64_t)vl_options.thread_cache_bytes))
+        trim(cache);
 }
 
 void vl_cache_flush(struct vl_cache *cache)
 {
     for (unsigned class = 1; class < VL_CLASSES; class++)
         flush_class(cache, class);
+    weigh_all(cache);
     send_outbox(cache);
 }
 
@@ -380,7 +407,7 @@ void *vl_cache_refill(struct vl_cache *cache, unsigned class)
     consider_home(cache);
     if (vl_topology.count > 1)
         vl_inbox_open(cache->node);
-    charge(cache, magazine_bytes(class));
+    weigh(cache, class);
     cache->consumes[class] = false;
     if (!load(cache, class))
         return take_single(cache->node, class);
@@ -393,23 +420,28 @@ void *vl_cache_refill(struct vl_cache *cache, unsigned class)
  * is no memory for a magazine. */
 static bool unload(struct vl_cache *cache, unsigned class)
 {
-    bool consumes = cache->consumes[class];
-    cache->consumes[class] = true;
-    if (consumes)
+    void **next = vl_null_magazine; /* to be loaded, empty */
+    if (cache->consumes[class])
         dispatch_loaded(cache, class);
-    if (consumes || vl_magazine_is_full(cache->spare[class]))
-        dispatch_spare(cache, class);
-    /* A hook in there may have called us: look anew. */
+    if (cache->consumes[class] || vl_magazine_is_full(cache->spare[class]))
+        next = emptied(cache, class, unhook_spare(cache, class));
+    if (vl_magazine_is_null(next) && vl_magazine_is_null(cache->spare[class]))
+        next = empty_magazine(cache, class);
+    cache->consumes[class] = true;
+    /* A hook in there may have called us: look anew. From here on there is none. */
     void **top = cache->top[class], **spare = cache->spare[class];
-    if (!vl_magazine_is_full(top))
+    bool room = !vl_magazine_is_full(top);
+    if (!room && !vl_magazine_is_full(spare)) {
+        vl_own_set(&cache->spare[class], top);
+        vl_own_set(&cache->top[class], spare);
+        room = true;
+    } else if (!room && vl_magazine_is_null(spare) && !vl_magazine_is_null(next)) {
+        vl_own_set(&cache->spare[class], top);
+        vl_own_set(&cache->top[class], next);
         return true;
-    if (vl_magazine_is_null(spare))
-        spare = empty_magazine(cache, class);
-    if (vl_magazine_is_full(spare)) /* the null magazine, or the hook has filled it again */
-        return false;
-    vl_own_set(&cache->spare[class], top);
-    vl_own_set(&cache->top[class], spare);
-    return true;
+    }
+    vl_magazine_give(cache->node, next);
+    return room;
 }
 
 /*
@@ -430,7 +462,7 @@ void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object)
         return;
     }
     tick(cache);
-    charge(cache, magazine_bytes(class));
+    weigh(cache, class);
     if (!unload(cache, class)) {
         vl_central_give(class, &object, 1, "free");
         return;

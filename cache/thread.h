@@ -19,11 +19,9 @@
 #define VL_CACHE_THREAD_H
 
 #include "cache/magazine.h"
+#include "cache/span.h"
 
-enum {
-    VL_CACHE_SHIFT = 12,
-    VL_TINY_CLASSES = 3, /* objects of up to 48 bytes: less than a cache line */
-};
+enum { VL_CACHE_SHIFT = 12 };
 
 enum vl_cache_state {
     VL_CACHE_START,    /* the shared one before, */
@@ -47,8 +45,9 @@ struct vl_cache {
     /* Slow paths under way, which may nest: what they work on may be torn. Read after a fork. */
     _Atomic uint8_t inside;
     _Atomic uint32_t below; /* parked: id of the next */
-    /* What may be taken in until the cache is weighed again. */
-    int64_t credit_bytes;
+    /* In its magazines, as far as slow paths have seen: the fast path may since have changed each
+     * loaded one. */
+    int64_t held_bytes;
     void **outbox;          /* magazine of objects of other nodes, or the null magazine */
 
     /* All that was ever put into the outbox: less what has arrived, it is on its way. */
@@ -58,6 +57,8 @@ struct vl_cache {
     uint8_t strangers[VL_TINY_CLASSES + 1]; /* tiny objects sent home before any was allocated */
     uint8_t refill[VL_CLASSES];                   /* objects to ask a central for next time */
     bool consumes[VL_CLASSES]; /* a magazine has overflowed, none has run empty since */
+    uint8_t counted[VL_CLASSES];                  /* objects that are in held_bytes */
+    bool busy[VL_CLASSES];                        /* had a slow path since the cache was last trimmed */
     uint8_t class_of[VL_SIZE_TABLE_MAX + 1]; /* size -> class; all 0: every malloc is slow */
 };
 

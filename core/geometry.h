@@ -38,7 +38,8 @@
 
 #define VL_CACHE_LINE 64
 
-_Static_assert(VL_REGION_PAGES <= 256, "page numbers inside a region are kept in one byte");
-_Static_assert(VL_GRAIN_SHIFT <= VL_REGION_SHIFT, "a region is whole grains");
+/* Processors fetch the neighbours of a line with it, in pairs and ahead. Threads that write into
+ * memory nearer to each other than this disturb each other as if it were one line. */
+#define VL_NEIGHBOURHOOD (8 * VL_CACHE_LINE)
 
 #endif

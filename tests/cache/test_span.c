@@ -42,33 +42,40 @@ static void model_begin(const struct vl_span *span)
     ck_assert_uint_eq(span->free, vl_span_objects(span));
 }
 
-/* Four objects, aligned, that fill whole cache lines, if all four are free. */
-static bool is_group(const struct vl_span *span, unsigned i)
+enum { GROUP = VL_SPAN_GROUP };
+
+/* Objects, aligned, that fill a neighbourhood of lines, if all of them are free. */
+static bool is_group(const struct vl_span *span, unsigned first)
 {
-    return i + 4 <= vl_span_objects(span) && is_free[i] && is_free[i + 1] && is_free[i + 2] &&
-           is_free[i + 3];
+    unsigned free = 0;
+    for (unsigned i = first; i < first + GROUP && i < vl_span_objects(span); i++)
+        free += is_free[i];
+    return free == GROUP;
 }
 
-/* Of objects smaller than a line, whole groups go first. */
-static unsigned expect_groups(const struct vl_span *span, void *const *objects, unsigned count)
+/* Of tiny objects, a whole group goes first where as many are asked for. */
+static unsigned expect_group(const struct vl_span *span, void *const *objects, unsigned count)
 {
-    unsigned expected = 0;
-    if (vl_size_classes[span->class].size >= VL_CACHE_LINE)
+    unsigned first = 0;
+    if (span->class > VL_TINY_CLASSES || count != GROUP)
         return 0;
-    for (unsigned i = 0; i < vl_span_objects(span) && expected + 4 <= count; i += 4)
-        for (unsigned end = expected + 4, k = i; is_group(span, i) && expected < end; k++)
-            require(objects[expected++] == object_at(span, k));
-    for (unsigned i = 0; i < expected; i++)
-        is_free[((char *)objects[i] - span->start) / vl_size_classes[span->class].size] = false;
-    return expected;
+    while (first < vl_span_objects(span) && !is_group(span, first))
+        first += GROUP;
+    if (first >= vl_span_objects(span))
+        return 0;
+    for (unsigned i = 0; i < GROUP; i++) {
+        require(objects[i] == object_at(span, first + i));
+        is_free[first + i] = false;
+    }
+    return GROUP;
 }
 
-/* Groups, or else the lowest free ones, ascending, as many as there are. */
+/* A group, or else the lowest free ones, ascending, as many as there are. */
 static void take_and_compare(struct vl_span *span, unsigned count)
 {
     void *objects[OBJECTS_MAX];
     unsigned taken = vl_span_take(span, objects, count);
-    unsigned expected = expect_groups(span, objects, count);
+    unsigned expected = expect_group(span, objects, count);
     if (expected != 0) {
         require(taken == expected);
         return;
