@@ -45,11 +45,8 @@ void vl_fill_with(uint8_t byte)
 
 static void *take_small(struct vl_cache *cache, unsigned class)
 {
-    void **top = cache->top[class];
-    if (vl_magazine_is_empty(top))
-        return vl_cache_refill(cache, class);
-    vl_own_set(&cache->top[class], top + 1);
-    return *top;
+    void *object = vl_cache_take(cache, class);
+    return object != NULL ? object : vl_cache_refill(cache, class);
 }
 
 /* The class that serves a request, or VL_CLASS_NONE for a large block. */
@@ -103,6 +100,12 @@ static void *allocate(size_t size, size_t align, bool *zeroed)
 
 void *vl_alloc_slow(size_t size)
 {
+    struct vl_cache *cache = vl_cache_self;
+    if (vl_likely(size <= VL_SMALL_MAX && vl_cache_is_open(cache))) {
+        void *object = vl_cache_take(cache, vl_class_of_size(size));
+        if (object != NULL)
+            return object;
+    }
     bool zeroed;
     return filled(allocate(size, VL_MIN_ALIGN, &zeroed), size);
 }
@@ -169,20 +172,25 @@ static void give_small(struct vl_cache *cache, unsigned node, unsigned class, vo
         vl_central_give(class, &object, 1, "free");
     } else if (node != cache->node) {
         vl_cache_send(cache, class, object);
-    } else {
-        void **top = cache->top[class];
-        if (vl_magazine_is_full(top)) {
-            vl_cache_overflow(cache, class, object);
-        } else {
-            top[-1] = object;
-            vl_own_set(&cache->top[class], top - 1);
-        }
+    } else if (!vl_cache_give(cache, class, object)) {
+        vl_cache_overflow(cache, class, object);
     }
+}
+
+/* Whether the block is a small one of the thread's own node that has found room in its cache. */
+static bool give_at_home(void *block)
+{
+    struct vl_cache *cache = vl_cache_self;
+    uintptr_t offset = (uintptr_t)block - cache->home_start;
+    if (offset >= cache->home_size || offset % VL_MIN_ALIGN != 0)
+        return false;
+    unsigned class = vl_get(&cache->home_map[offset >> VL_PAGE_SHIFT]);
+    return class != VL_CLASS_NONE && class < VL_CLASSES && vl_cache_give(cache, class, block);
 }
 
 void vl_free_slow(void *block)
 {
-    if (block == NULL)
+    if (block == NULL || give_at_home(block))
         return;
     struct vl_slice *slice = slice_of(block, "free");
     if (slice == NULL)

@@ -60,8 +60,8 @@ static void fill_class_table(struct vl_cache *cache)
 
 void vl_cache_follow_fill(struct vl_cache *cache)
 {
-    bool open = cache->class_of[0] != 0, wanted = vl_options.fill_mode == VL_FILL_NONE;
-    if (vl_likely(open == wanted))
+    bool wanted = vl_options.fill_mode == VL_FILL_NONE;
+    if (vl_likely(vl_cache_is_open(cache) == wanted))
         return;
     if (wanted)
         fill_class_table(cache);

@@ -80,6 +80,54 @@ void vl_cache_leave(struct vl_cache *cache);
 /* Closes the fast path where blocks are filled (VALLOC_FILL), or opens it. */
 void vl_cache_follow_fill(struct vl_cache *cache);
 
+/* Whether malloc and free may use the cache without more ado: it is the thread's own, and blocks are
+ * not filled. */
+static inline bool vl_cache_is_open(const struct vl_cache *cache)
+{
+    return cache->class_of[0] != 0;
+}
+
+/* The loaded magazine and the spare change places, at the end of the loaded one; not when the clock is
+ * due to be looked at, which a real slow path does. */
+static inline void vl_cache_swap(struct vl_cache *cache, unsigned class, bool consumes)
+{
+    void **top = cache->top[class];
+    vl_count(&cache->inside, 1);
+    vl_own_set(&cache->top[class], cache->spare[class]);
+    vl_own_set(&cache->spare[class], top);
+    vl_count(&cache->inside, -1);
+    cache->consumes[class] = consumes;
+    cache->ticks--;
+}
+
+/* An object from one of the two magazines of an open cache; NULL if that takes a slow path. */
+static inline void *vl_cache_take(struct vl_cache *cache, unsigned class)
+{
+    if (vl_magazine_is_empty(cache->top[class])) {
+        if (vl_magazine_is_empty(cache->spare[class]) || cache->ticks == 1)
+            return NULL;
+        vl_cache_swap(cache, class, false);
+    }
+    void **top = cache->top[class];
+    vl_own_set(&cache->top[class], top + 1);
+    return *top;
+}
+
+/* An object into one of them; false if that takes a slow path. */
+static inline bool vl_cache_give(struct vl_cache *cache, unsigned class, void *object)
+{
+    if (vl_magazine_is_full(cache->top[class])) {
+        if (cache->consumes[class] || vl_magazine_is_full(cache->spare[class]) || cache->ticks == 1)
+            return false;
+        vl_cache_swap(cache, class, true);
+    }
+    void **top = cache->top[class] - 1;
+    *top = object;
+    atomic_signal_fence(memory_order_release); /* as in vl_free */
+    vl_own_set(&cache->top[class], top);
+    return true;
+}
+
 /* Slow paths of the two operations; the loaded magazine is empty, or full. */
 void *vl_cache_refill(struct vl_cache *cache, unsigned class);
 void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object);
