@@ -5,6 +5,7 @@
 #include "cache/central.h"
 #include "cache/fork.h"
 #include "cache/front.h"
+#include "cache/heap.h"
 #include "cache/init.h"
 #include "cache/large.h"
 #include "cache/magazine.h"

@@ -1,10 +1,10 @@
 #include "cache/central.h"
 
+#include "cache/heap.h"
 #include "cache/misuse.h"
 
 #include <string.h>
 
-struct vl_central vl_centrals[VL_NODE_INDEX_MAX][VL_CLASSES];
 _Atomic uint64_t vl_arrived_blocks, vl_arrived_bytes;
 
 static unsigned list_for(const struct vl_span *span)
@@ -72,30 +72,49 @@ static unsigned take_locked(struct vl_central *central, void **objects, unsigned
     return taken;
 }
 
-static unsigned take_from_spans(unsigned node, unsigned class, void **objects, unsigned count)
+static unsigned take_from_spans(struct vl_heap *heap, unsigned class, void **objects,
+                                unsigned count)
 {
-    struct vl_central *central = &vl_centrals[node][class];
+    struct vl_central *central = &heap->centrals[class];
     vl_lock(&central->lock);
     unsigned taken = take_locked(central, objects, count);
     vl_unlock(&central->lock);
     return taken;
 }
 
-/* Where a span of a node is taken from: vl_place_run_own or vl_place_run_other. */
-typedef bool place_run_fn(unsigned node, unsigned pages, unsigned align,
-                          enum vl_population population, struct vl_run *run);
+/* Where a heap's span is taken from: place_held, or vl_place_run_own or vl_place_run_other. */
+typedef bool place_run_fn(struct vl_heap *heap, unsigned pages, enum vl_population population,
+                          struct vl_run *run);
 
-/* A new span of `class`, linked into the node's central, and objects of it. */
-static unsigned take_from_new_span(place_run_fn *place_run, unsigned node, unsigned class,
+static bool place_held(struct vl_heap *heap, unsigned pages, enum vl_population population,
+                       struct vl_run *run)
+{
+    return vl_place_run_held(&heap->holding, pages, 1, population, run);
+}
+
+static bool place_own(struct vl_heap *heap, unsigned pages, enum vl_population population,
+                      struct vl_run *run)
+{
+    return vl_place_run_own(heap->node, pages, 1, population, run);
+}
+
+static bool place_other(struct vl_heap *heap, unsigned pages, enum vl_population population,
+                        struct vl_run *run)
+{
+    return vl_place_run_other(heap->node, pages, 1, population, run);
+}
+
+/* A new span of `class`, linked into the heap's central, and objects of it. */
+static unsigned take_from_new_span(place_run_fn *place_run, struct vl_heap *heap, unsigned class,
                                    void **objects, unsigned count)
 {
     struct vl_run run;
     const struct vl_size_class *c = &vl_size_classes[class];
     enum vl_population population = c->objects > 16 ? VL_DENSE : VL_SPARSE;
-    if (!place_run(node, c->span_pages, 1, population, &run))
+    if (!place_run(heap, c->span_pages, population, &run))
         return 0;
     struct vl_span *span = vl_span_make(&run, class);
-    struct vl_central *central = &vl_centrals[node][class];
+    struct vl_central *central = &heap->centrals[class];
     vl_lock(&central->lock);
     unsigned taken = vl_span_take(span, objects, count);
     link_span(central, span);
@@ -110,20 +129,20 @@ static unsigned take_elsewhere(unsigned node, unsigned class, void **objects, un
 {
     unsigned taken = 0;
     for (unsigned i = 1; i < vl_topology.count && taken == 0; i++) {
-        unsigned other = vl_topology.nearest[node][i];
+        struct vl_heap *other = &vl_node_heaps[vl_topology.nearest[node][i]];
         taken = take_from_spans(other, class, objects, count);
         if (taken == 0)
-            taken = take_from_new_span(vl_place_run_other, other, class, objects, count);
+            taken = take_from_new_span(place_other, other, class, objects, count);
     }
     return taken;
 }
 
-unsigned vl_central_take(unsigned node, unsigned class, void **objects, unsigned count)
+unsigned vl_central_take(struct vl_heap *heap, unsigned class, void **objects, unsigned count)
 {
-    unsigned taken = take_from_spans(node, class, objects, count);
+    unsigned taken = take_from_spans(heap, class, objects, count);
     if (taken == 0)
-        taken = take_from_new_span(vl_place_run_own, node, class, objects, count);
-    return taken != 0 ? taken : take_elsewhere(node, class, objects, count);
+        taken = take_from_new_span(heap->holds ? place_held : place_own, heap, class, objects, count);
+    return taken != 0 || heap->holds ? taken : take_elsewhere(heap->node, class, objects, count);
 }
 
 /* An empty span up to this is kept, one for each class: the next object may come at once. */
@@ -175,21 +194,23 @@ static void unmake_all(struct vl_span *span)
     }
 }
 
-/* Gives objects back as long as they are of one node; returns how many that were. */
+/* Gives objects back as long as they are of one heap; returns how many that was. */
 static unsigned give_run(unsigned class, void *const *objects, unsigned count,
                          struct give_result *result, const char *function)
 {
     const struct vl_slice *slice = vl_slice_of(objects[0]);
-    unsigned node = slice->node, given = 0;
-    struct vl_central *central = &vl_centrals[node][class];
+    struct vl_heap *heap = vl_heap_of(slice, objects[0]);
+    unsigned given = 0;
+    if (heap == NULL) /* of an allocator object that was destroyed since */
+        vl_misuse(function, VL_MISUSE_DOUBLE_FREE, objects[0]);
+    struct vl_central *central = &heap->centrals[class];
     vl_lock(&central->lock);
     while (given < count && result->bad == NULL) {
         const void *object = objects[given];
-        if (!vl_slice_holds(slice, object)) {
+        if (!vl_slice_holds(slice, object))
             slice = vl_slice_of(object);
-            if (slice->node != node)
-                break;
-        }
+        if (vl_heap_of(slice, object) != heap)
+            break;
         struct vl_span *span = vl_span_of(slice, object);
         if (span->class == class)
             give_locked(central, span, object, result);
@@ -244,7 +265,10 @@ void vl_central_give_mixed(void *const *objects, unsigned count, const char *fun
 
 bool vl_central_has_out(const struct vl_slice *slice, unsigned class, const void *pointer)
 {
-    struct vl_central *central = &vl_centrals[slice->node][class];
+    struct vl_heap *heap = vl_heap_of(slice, pointer);
+    if (heap == NULL)
+        return false; /* an object's that has just gone */
+    struct vl_central *central = &heap->centrals[class];
     vl_lock(&central->lock);
     /* A span of this class is not remade as another's as long as the map says so. */
     bool out = vl_get(vl_slice_class(slice, pointer)) == class &&
@@ -256,7 +280,10 @@ bool vl_central_has_out(const struct vl_slice *slice, unsigned class, const void
 unsigned vl_central_copy(const struct vl_slice *slice, unsigned class, const char *start,
                          uint64_t free[VL_SPAN_WORDS_MAX])
 {
-    struct vl_central *central = &vl_centrals[slice->node][class];
+    struct vl_heap *heap = vl_heap_of(slice, start);
+    if (heap == NULL)
+        return 0;
+    struct vl_central *central = &heap->centrals[class];
     unsigned objects = vl_size_classes[class].objects;
     vl_lock(&central->lock);
     const struct vl_span *span = vl_span_of(slice, start);
@@ -291,17 +318,29 @@ static unsigned count_free(const struct vl_span *span)
     return free;
 }
 
-/* Links again every span of a region whose class is in the set of torn ones. */
-static void relink_region(struct vl_page_heap *heap, struct vl_region *region, const bool *torn)
+void vl_central_forget(struct vl_heap *heap)
 {
-    const struct vl_slice *slice = heap->slice;
+    for (unsigned class = 1; class < VL_CLASSES; class++) {
+        struct vl_central *central = &heap->centrals[class];
+        vl_lock(&central->lock);
+        memset(central->lists, 0, sizeof central->lists);
+        vl_set(&central->spans, 0);
+        vl_set(&central->objects_free, 0);
+        vl_unlock(&central->lock);
+    }
+}
+
+/* Links again every span of a region whose class is in the set of torn ones. */
+static void relink_region(struct vl_heap *heap, struct vl_region *region, const bool *torn)
+{
+    const struct vl_slice *slice = &vl_slices[region->slice];
     for (unsigned page = 0; page < VL_REGION_PAGES; page++) {
-        char *start = vl_region_start(heap, region) + page * VL_PAGE_SIZE;
+        char *start = vl_region_start(region) + page * VL_PAGE_SIZE;
         unsigned class = vl_get(vl_slice_class(slice, start));
         if (!vl_region_is_used(region, page) || region->head[page] != page ||
             class >= VL_CLASSES || !torn[class])
             continue;
-        struct vl_central *central = &vl_centrals[slice->node][class];
+        struct vl_central *central = &heap->centrals[class];
         struct vl_span *span = (struct vl_span *)region->notes[page];
         span->free = (uint16_t)count_free(span);
         span->lowest = 0;
@@ -311,23 +350,30 @@ static void relink_region(struct vl_page_heap *heap, struct vl_region *region, c
     }
 }
 
-void vl_central_after_fork(void)
+/* Those of a heap's regions that may hold spans. */
+static void relink_regions(struct vl_heap *heap, const struct vl_slice *slice, const bool *torn)
 {
-    for (unsigned node = 0; node < vl_topology.count; node++) {
-        bool torn[VL_CLASSES] = {false}, any = false;
-        for (unsigned class = 1; class < VL_CLASSES; class++) {
-            struct vl_central *central = &vl_centrals[node][class];
-            torn[class] = vl_lock_reset(&central->lock);
-            any = any || torn[class];
-            if (torn[class])
-                *central = (struct vl_central){0};
-        }
-        for (uint32_t i = 0; any && i < vl_get(&vl_slice_count); i++) {
-            struct vl_page_heap *heap = &vl_page_heaps[i];
-            if (vl_slices[i].kind != VL_SLICE_NODE || vl_slices[i].node != node)
-                continue;
-            for (uint32_t r = 0; r < heap->fresh; r++)
-                relink_region(heap, vl_slice_unit(heap->slice, r), torn);
-        }
+    for (uint32_t number = 0; number < vl_page_heaps[slice->number].fresh; number++) {
+        struct vl_region *region = vl_slice_unit(slice, number);
+        bool of_heap = heap->holds ? vl_get(&region->holder) == &heap->holding
+                                   : slice->node == heap->node;
+        if (of_heap)
+            relink_region(heap, region, torn);
     }
+}
+
+void vl_central_after_fork(struct vl_heap *heap)
+{
+    bool torn[VL_CLASSES] = {false}, any = false;
+    for (unsigned class = 1; class < VL_CLASSES; class++) {
+        struct vl_central *central = &heap->centrals[class];
+        torn[class] = vl_lock_reset(&central->lock);
+        any = any || torn[class];
+        if (torn[class])
+            *central = (struct vl_central){0};
+    }
+    enum vl_slice_kind kind = heap->holds ? VL_SLICE_OBJECT : VL_SLICE_NODE;
+    for (uint32_t i = 0; any && i < vl_get(&vl_slice_count); i++)
+        if (vl_slices[i].kind == kind)
+            relink_regions(heap, &vl_slices[i], torn);
 }

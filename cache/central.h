@@ -1,5 +1,5 @@
 /*
- * central - the spans of one class on one node, behind a lock.
+ * central - the spans of one class in one heap, behind a lock.
  *
  *      list 0: up to a quarter free      1: up to half      2: more      3: all free
  *
@@ -26,13 +26,13 @@ struct vl_central {
     _Atomic uint64_t objects_free;
 };
 
-extern struct vl_central vl_centrals[VL_NODE_INDEX_MAX][VL_CLASSES];
+struct vl_heap;
 
-/* Up to `count` objects of `class`, preferably of `node`; ascending as far as they are of one span.
- * 0 if there is no memory. */
-unsigned vl_central_take(unsigned node, unsigned class, void **objects, unsigned count);
+/* Up to `count` objects of `class` of a heap; of another node's if this one is a node's and has none.
+ * Ascending as far as they are of one span. 0 if there is no memory. */
+unsigned vl_central_take(struct vl_heap *heap, unsigned class, void **objects, unsigned count);
 
-/* Gives back objects of `class`, of whichever nodes. Dies if one was not in use; `function` is what
+/* Gives back objects of `class`, of whichever heaps. Dies if one was not in use; `function` is what
  * the program called. */
 void vl_central_give(unsigned class, void *const *objects, unsigned count, const char *function);
 
@@ -52,7 +52,10 @@ unsigned vl_central_copy(const struct vl_slice *slice, unsigned class, const cha
 /* Unmakes the spans that are empty. */
 void vl_central_release_empty(struct vl_central *central);
 
-/* Child of a fork: frees the locks; where one was held, builds the lists anew from the spans. */
-void vl_central_after_fork(void);
+/* All centrals of a heap forget their spans, which are no more. */
+void vl_central_forget(struct vl_heap *heap);
+
+/* Child of a fork: frees a heap's locks; where one was held, builds the lists anew from the spans. */
+void vl_central_after_fork(struct vl_heap *heap);
 
 #endif

@@ -54,7 +54,12 @@ void vl_fork_child(void)
     vl_rcu_after_fork();
     vl_start_after_fork();
     vl_place_after_fork();
-    vl_central_after_fork();
+    struct vl_heap *heap;
+    for (uint32_t number = 0; (heap = vl_heap_at(number)) != NULL; number++) {
+        if (heap->holds)
+            vl_holding_after_fork(&heap->holding);
+        vl_central_after_fork(heap);
+    }
     vl_cache_after_fork();
 }
 

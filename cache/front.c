@@ -62,13 +62,14 @@ static void *take_any(size_t size, size_t align, bool *zeroed)
     unsigned class = class_for(size, align);
     *zeroed = false;
     struct vl_cache *cache = vl_cache_enter();
-    unsigned node = cache != NULL ? cache->node : vl_topology_here(&vl_topology);
+    struct vl_heap *heap =
+        cache != NULL ? cache->heap : &vl_node_heaps[vl_topology_here(&vl_topology)];
     void *block = NULL;
     if (class == VL_CLASS_NONE)
-        block = vl_large_take(node, size, align, zeroed);
+        block = vl_large_take(heap, size, align, zeroed);
     else if (cache != NULL)
         block = take_small(cache, class);
-    else if (vl_central_take(node, class, &block, 1) == 0)
+    else if (vl_central_take(heap, class, &block, 1) == 0)
         block = NULL;
     vl_cache_leave(cache);
     return block;
@@ -145,7 +146,7 @@ static struct vl_slice *slice_of(const void *block, const char *function)
 /* Class of the small object at `block`, or VL_CLASS_NONE where there is a large block or nothing. */
 static unsigned class_at(const struct vl_slice *slice, const void *block)
 {
-    if (slice->kind != VL_SLICE_NODE)
+    if (!vl_slice_has_regions(slice))
         return VL_CLASS_NONE;
     unsigned class = vl_get(vl_slice_class(slice, block));
     return class < VL_CLASSES ? class : VL_CLASS_NONE;

@@ -59,6 +59,7 @@ static void start_everything(void)
     load_options();
     start_pools();
     vl_place_start();
+    vl_heap_start();
     vl_cache_start();
 }
 

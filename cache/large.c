@@ -13,23 +13,32 @@ static bool is_run(size_t bytes, size_t align)
     return bytes < VL_BIG_MIN && align <= VL_REGION_SIZE;
 }
 
-static void *take_run(unsigned node, size_t bytes, size_t align, bool *zeroed)
+static void *take_run(struct vl_heap *heap, size_t bytes, size_t align, bool *zeroed)
 {
     struct vl_run run;
     unsigned pages = (unsigned)((bytes + VL_PAGE_SIZE - 1) >> VL_PAGE_SHIFT);
     unsigned align_pages = (unsigned)(vl_max(align, VL_PAGE_SIZE) >> VL_PAGE_SHIFT);
-    if (!vl_place_run(node, pages, align_pages, VL_SPARSE, &run))
+    if (!vl_heap_take_run(heap, pages, align_pages, &run))
         return NULL;
-    vl_slice_mark(run.heap->slice, run.start, pages, VL_CLASS_RUN_HEAD, VL_CLASS_RUN_BODY);
+    vl_slice_mark(run.slice, run.start, pages, VL_CLASS_RUN_HEAD, VL_CLASS_RUN_BODY);
     *zeroed = run.zeroed;
     return run.start;
 }
 
-void *vl_large_take(unsigned node, size_t bytes, size_t align, bool *zeroed)
+void *vl_large_take(struct vl_heap *heap, size_t bytes, size_t align, bool *zeroed)
 {
     bytes = vl_max(bytes, 1);
-    return is_run(bytes, align) ? take_run(node, bytes, align, zeroed)
-                                : vl_place_big(bytes, align, zeroed);
+    struct vl_holding *holder = heap->holds ? &heap->holding : NULL;
+    return is_run(bytes, align) ? take_run(heap, bytes, align, zeroed)
+                                : vl_place_big(bytes, align, holder, zeroed);
+}
+
+struct vl_heap *vl_large_heap(const struct vl_slice *slice, const void *block)
+{
+    if (vl_slice_has_regions(slice))
+        return vl_heap_of(slice, block);
+    struct vl_heap *heap = vl_heap_holding(vl_big_heap_holder(&vl_big_heaps[slice->number], block));
+    return heap != NULL ? heap : &vl_node_heaps[0];
 }
 
 size_t vl_large_good_size(size_t bytes, size_t align)
@@ -57,15 +66,14 @@ void *vl_large_clear(void *block, size_t bytes)
 static struct vl_region *region_of_run(const struct vl_slice *slice, const void *block,
                                        unsigned *page, const char *function)
 {
-    struct vl_page_heap *heap = &vl_page_heaps[slice->number];
     size_t offset = (uintptr_t)block - slice->start;
     unsigned class = vl_get(vl_slice_class(slice, block));
     if (class == VL_CLASS_NONE)
         vl_misuse(function, VL_MISUSE_UNALLOCATED, block);
     if (class != VL_CLASS_RUN_HEAD || offset % VL_PAGE_SIZE != 0)
         vl_misuse(function, VL_MISUSE_INTERIOR, block);
-    *page = vl_page_in_region(heap, block);
-    return vl_page_heap_region(heap, block);
+    *page = vl_page_in_region(slice, block);
+    return vl_region_of(slice, block);
 }
 
 static void give_run(const struct vl_slice *slice, void *block, const char *function)
@@ -78,7 +86,7 @@ static void give_run(const struct vl_slice *slice, void *block, const char *func
                                         (uint8_t)VL_CLASS_NONE))
         vl_misuse(function, VL_MISUSE_DOUBLE_FREE, block);
     vl_slice_mark(slice, block, vl_region_run_pages(region, page), VL_CLASS_NONE, VL_CLASS_NONE);
-    vl_page_heap_give(&vl_page_heaps[slice->number], region, page);
+    vl_place_give_run(slice, block);
 }
 
 /* Not a big block in use: either its middle, or nothing any more. */
@@ -92,7 +100,7 @@ static _Noreturn void bad_big(const struct vl_big_heap *heap, const void *block,
 void vl_large_give(const struct vl_slice *slice, void *block, const char *function)
 {
     struct vl_big_heap *heap = &vl_big_heaps[slice->number];
-    if (slice->kind == VL_SLICE_NODE)
+    if (vl_slice_has_regions(slice))
         give_run(slice, block, function);
     else if (!vl_big_heap_give(heap, block))
         bad_big(heap, block, function);
@@ -100,7 +108,7 @@ void vl_large_give(const struct vl_slice *slice, void *block, const char *functi
 
 size_t vl_large_bytes(const struct vl_slice *slice, const void *block, const char *function)
 {
-    if (slice->kind == VL_SLICE_NODE) {
+    if (vl_slice_has_regions(slice)) {
         unsigned page;
         struct vl_region *region = region_of_run(slice, block, &page, function);
         return (size_t)vl_region_run_pages(region, page) << VL_PAGE_SHIFT;
@@ -114,7 +122,7 @@ size_t vl_large_bytes(const struct vl_slice *slice, const void *block, const cha
 
 void *vl_large_resize(const struct vl_slice *slice, void *block, size_t bytes)
 {
-    if (slice->kind != VL_SLICE_BIG || bytes < VL_BIG_MIN)
+    if (vl_slice_has_regions(slice) || bytes < VL_BIG_MIN)
         return NULL;
     struct vl_big_heap *heap = &vl_big_heaps[slice->number];
     return vl_big_heap_resize(heap, block, bytes) ? block : vl_big_heap_move(heap, block, bytes);

@@ -7,10 +7,13 @@
 #ifndef VL_CACHE_LARGE_H
 #define VL_CACHE_LARGE_H
 
-#include "numa/numa.h"
+#include "cache/heap.h"
 
 /* A block of `bytes` at a multiple of `align`; NULL if there is no memory. */
-void *vl_large_take(unsigned node, size_t bytes, size_t align, bool *zeroed);
+void *vl_large_take(struct vl_heap *heap, size_t bytes, size_t align, bool *zeroed);
+
+/* The heap it is of: a node's for all big blocks but those of allocator objects. */
+struct vl_heap *vl_large_heap(const struct vl_slice *slice, const void *block);
 
 /* Makes a block of any size read as zero. */
 void *vl_large_clear(void *block, size_t bytes);

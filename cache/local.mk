@@ -10,6 +10,8 @@ VL_SOURCES += \
 	%D%/fork.h \
 	%D%/front.c \
 	%D%/front.h \
+	%D%/heap.c \
+	%D%/heap.h \
 	%D%/init.c \
 	%D%/init.h \
 	%D%/large.c \

@@ -7,7 +7,7 @@ struct vl_pool vl_magazine_pool;
 /* Made in groups that fill a page: neighbours are used, and first touched, by one node. */
 enum { GROUP = 8 };
 
-/* What a depot may hold, per node and class. */
+/* What a depot may hold, per heap and class. */
 enum { DEPOT_BYTES = 64 << 10 };
 
 /* What may wait in an inbox until a thread of its node comes by; beyond, frees go all the way. */
@@ -71,15 +71,14 @@ static uint32_t depot_limit(unsigned class)
     return (uint32_t)vl_max(DEPOT_BYTES / (c->size * c->capacity), 1);
 }
 
-bool vl_depot_put(unsigned node, unsigned class, void **top)
+bool vl_depot_put(struct vl_depot *depot, unsigned class, void **top)
 {
-    return vl_idstack_push(&vl_exchanges[node].depots[class].full, id_of(top), link_of,
-                           depot_limit(class));
+    return vl_idstack_push(&depot->full, id_of(top), link_of, depot_limit(class));
 }
 
-void **vl_depot_get(unsigned node, unsigned class)
+void **vl_depot_get(struct vl_depot *depot)
 {
-    uint32_t id = vl_idstack_pop(&vl_exchanges[node].depots[class].full, link_of);
+    uint32_t id = vl_idstack_pop(&depot->full, link_of);
     return id == 0 ? NULL : slots_of(id);
 }
 
@@ -116,13 +115,14 @@ static void visit_stack(const struct vl_idstack *stack, unsigned capacity, vl_vi
     }
 }
 
-void vl_magazines_visit(vl_visit_object *visit, void *argument)
+void vl_depot_visit(const struct vl_depot *depot, unsigned class, vl_visit_object *visit,
+                    void *argument)
 {
-    for (unsigned node = 0; node < vl_topology.count; node++) {
-        const struct vl_exchange *exchange = &vl_exchanges[node];
-        for (unsigned class = 1; class < VL_CLASSES; class++)
-            visit_stack(&exchange->depots[class].full, vl_size_classes[class].capacity, visit,
-                        argument);
-        visit_stack(&exchange->inbox, VL_MAGAZINE_CAPACITY_MAX, visit, argument);
-    }
+    visit_stack(&depot->full, vl_size_classes[class].capacity, visit, argument);
+}
+
+void vl_inboxes_visit(vl_visit_object *visit, void *argument)
+{
+    for (unsigned node = 0; node < vl_topology.count; node++)
+        visit_stack(&vl_exchanges[node].inbox, VL_MAGAZINE_CAPACITY_MAX, visit, argument);
 }

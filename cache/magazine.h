@@ -16,7 +16,7 @@
  * once. So every odd case of malloc and free ends in the slow path by the ordinary tests.
  *
  * Magazines are numbered and never unmapped; one that is full or empty can lie in an idstack, linked
- * through its last slot. Per node there is a stack of empty ones and for each class a depot: a stack
+ * through its last slot. Per node there is a stack of empty ones, and per heap and class a depot: a stack
  * of full ones, by which threads pass objects on without a lock, 63 at a time.
  */
 #ifndef VL_CACHE_MAGAZINE_H
@@ -31,6 +31,7 @@ _Static_assert(VL_MAGAZINE_SLOTS * sizeof(void *) == 1 << VL_MAGAZINE_SHIFT,
 
 extern void *vl_null_magazine[VL_MAGAZINE_SLOTS];
 
+/* What the threads of a heap pass on of one class. */
 struct vl_depot {
     _Alignas(VL_CACHE_LINE) struct vl_idstack full;
 };
@@ -40,7 +41,6 @@ struct vl_exchange {
     _Alignas(VL_CACHE_LINE) struct vl_idstack empty;
     _Alignas(VL_CACHE_LINE) struct vl_idstack inbox;  /* freed by other nodes' threads, all classes */
     _Alignas(VL_CACHE_LINE) struct vl_idstack parked; /* caches of threads that are gone */
-    struct vl_depot depots[VL_CLASSES];
 };
 
 extern struct vl_exchange vl_exchanges[VL_NODE_INDEX_MAX];
@@ -72,9 +72,11 @@ static inline unsigned vl_magazine_count(void **top, unsigned capacity)
     return vl_magazine_is_null(top) ? 0 : (unsigned)(vl_magazine_of(top) + capacity - top);
 }
 
-/* Objects that lie in depots and inboxes, as far as nobody takes them meanwhile. */
+/* Objects that lie in a depot, or in inboxes, as far as nobody takes them meanwhile. */
 typedef void vl_visit_object(void *object, void *argument);
-void vl_magazines_visit(vl_visit_object *visit, void *argument);
+void vl_depot_visit(const struct vl_depot *depot, unsigned class, vl_visit_object *visit,
+                    void *argument);
+void vl_inboxes_visit(vl_visit_object *visit, void *argument);
 
 /* The objects from `top` to the floor of a magazine, which may belong to another thread. */
 void vl_magazine_visit(void **top, unsigned capacity, vl_visit_object *visit, void *argument);
@@ -86,8 +88,8 @@ void vl_magazine_give(unsigned node, void **top);
 
 /* Exchanges with the depot: a full magazine for good. False, and still the caller's, if the depot
  * has enough; NULL if it has none. */
-bool vl_depot_put(unsigned node, unsigned class, void **top);
-void **vl_depot_get(unsigned node, unsigned class);
+bool vl_depot_put(struct vl_depot *depot, unsigned class, void **top);
+void **vl_depot_get(struct vl_depot *depot);
 
 /* The same with the inbox of a node; such magazines are of full capacity and mixed classes. */
 bool vl_inbox_put(unsigned node, void **top);

@@ -15,7 +15,7 @@ static void describe(struct vl_text *text, const void *pointer)
     const struct vl_slice *slice = vl_slice_of(pointer);
     if (slice == NULL)
         return vl_text_str(text, "outside of the heap");
-    if (slice->kind == VL_SLICE_BIG)
+    if (!vl_slice_has_regions(slice))
         return vl_text_str(text, "among big blocks");
     unsigned class = vl_get(vl_slice_class(slice, pointer));
     if (class == VL_CLASS_NONE)

@@ -8,15 +8,14 @@
 /* The run of pages that a pointer lies in. Whoever unmakes it meanwhile leaves its record readable. */
 static size_t run_bytes(const struct vl_slice *slice, const void *pointer)
 {
-    const struct vl_page_heap *heap = &vl_page_heaps[slice->number];
-    const struct vl_region *region = vl_page_heap_region(heap, pointer);
-    unsigned pages = vl_region_run_pages(region, vl_page_in_region(heap, pointer));
+    const struct vl_region *region = vl_region_of(slice, pointer);
+    unsigned pages = vl_region_run_pages(region, vl_page_in_region(slice, pointer));
     return (size_t)pages << VL_PAGE_SHIFT;
 }
 
 static size_t bytes_in(const struct vl_slice *slice, const void *pointer)
 {
-    if (slice->kind == VL_SLICE_BIG)
+    if (!vl_slice_has_regions(slice))
         return vl_big_heap_bytes(&vl_big_heaps[slice->number], pointer);
     unsigned class = vl_get(vl_slice_class(slice, pointer));
     if (class == VL_CLASS_RUN_HEAD && (uintptr_t)pointer % VL_PAGE_SIZE == 0)

@@ -15,24 +15,21 @@ struct vl_span *vl_span_make(const struct vl_run *run, unsigned class)
     memset(span->bits, 0xff, objects / 64 * 8);
     if (objects % 64 != 0)
         span->bits[objects / 64] = ((uint64_t)1 << (objects % 64)) - 1;
-    vl_slice_mark(run->heap->slice, run->start, run->pages, (uint8_t)class, (uint8_t)class);
+    vl_slice_mark(run->slice, run->start, run->pages, (uint8_t)class, (uint8_t)class);
     return span;
 }
 
 void vl_span_unmake(struct vl_span *span)
 {
     struct vl_slice *slice = vl_slice_of(span->start);
-    struct vl_page_heap *heap = &vl_page_heaps[slice->number];
     vl_slice_mark(slice, span->start, span->pages, VL_CLASS_NONE, VL_CLASS_NONE);
-    vl_page_heap_give(heap, vl_page_heap_region(heap, span->start),
-                      vl_page_in_region(heap, span->start));
+    vl_place_give_run(slice, span->start);
 }
 
 struct vl_span *vl_span_of(const struct vl_slice *slice, const void *object)
 {
-    const struct vl_page_heap *heap = &vl_page_heaps[slice->number];
-    struct vl_region *region = vl_page_heap_region(heap, object);
-    return (struct vl_span *)region->notes[region->head[vl_page_in_region(heap, object)]];
+    struct vl_region *region = vl_region_of(slice, object);
+    return (struct vl_span *)region->notes[region->head[vl_page_in_region(slice, object)]];
 }
 
 _Static_assert(VL_SPAN_GROUP == 32, "whole_groups looks for 32 bits in a row");

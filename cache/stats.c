@@ -19,7 +19,7 @@ static uint64_t cached_objects(unsigned class)
 {
     uint64_t objects = 0;
     for (unsigned node = 0; node < vl_topology.count; node++)
-        objects += vl_idstack_count(vl_get(&vl_exchanges[node].depots[class].full.word)) *
+        objects += vl_idstack_count(vl_get(&vl_node_heaps[node].depots[class].full.word)) *
                    (uint64_t)vl_size_classes[class].capacity;
     for (uint32_t id = 1; id < vl_pool_end(&vl_cache_pool); id++)
         objects += vl_cache_count(vl_pool_item(&vl_cache_pool, id), class);
@@ -36,7 +36,7 @@ static void add_class(struct vl_stats *stats, unsigned class, uint64_t *span_pag
     const struct vl_size_class *c = &vl_size_classes[class];
     uint64_t taken = 0;
     for (unsigned node = 0; node < vl_topology.count; node++) {
-        const struct vl_central *central = &vl_centrals[node][class];
+        const struct vl_central *central = &vl_node_heaps[node].centrals[class];
         uint64_t spans = vl_get(&central->spans), free = vl_get(&central->objects_free);
         taken += below_zero_is_zero(spans * c->objects, free);
         stats->span_free_bytes += free * c->size;
@@ -100,7 +100,7 @@ void vl_stats_take(struct vl_stats *stats)
     add_remote(stats);
     for (uint32_t i = 0; i < vl_get_acquire(&vl_slice_count); i++) {
         stats->heap_bytes += vl_get(&vl_slices[i].writable);
-        if (vl_slices[i].kind == VL_SLICE_NODE)
+        if (vl_slice_has_regions(&vl_slices[i]))
             add_page_heap(stats, &vl_page_heaps[i], &pages_used);
         else
             add_big_heap(stats, &vl_big_heaps[i]);

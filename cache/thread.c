@@ -39,6 +39,7 @@ static void set_home(struct vl_cache *cache, unsigned node)
 {
     const struct vl_slice *home = vl_place_home(node);
     cache->node = (uint16_t)node;
+    cache->heap = &vl_node_heaps[node];
     cache->rehome_votes = 0;
     cache->home_size = 0;
     if (home == NULL || vl_options.fill_mode != VL_FILL_NONE)
@@ -190,7 +191,7 @@ static void **emptied(const struct vl_cache *cache, unsigned class, void **top)
     unsigned count = vl_magazine_count(top, capacity);
     if (count == 0)
         return top;
-    if (count == capacity && vl_depot_put(cache->node, class, top))
+    if (count == capacity && vl_depot_put(&cache->heap->depots[class], class, top))
         return vl_null_magazine;
     vl_central_give(class, top, count, "free");
     return vl_magazine_of(top) + capacity;
@@ -359,7 +360,7 @@ static void **fill_from_spans(struct vl_cache *cache, unsigned class, void **top
     unsigned capacity = vl_size_classes[class].capacity;
     unsigned want = cache->refill[class] < capacity ? cache->refill[class] : capacity;
     void **slots = vl_magazine_of(top);
-    unsigned got = vl_central_take(cache->node, class, slots, want);
+    unsigned got = vl_central_take(cache->heap, class, slots, want);
     cache->refill[class] = (uint8_t)vl_min(2 * (size_t)want, VL_MAGAZINE_CAPACITY_MAX);
     if (got != capacity)
         memmove(slots + capacity - got, slots, got * sizeof *slots);
@@ -375,7 +376,7 @@ static bool load(struct vl_cache *cache, unsigned class)
         vl_own_set(&cache->spare[class], top);
         return true;
     }
-    void **full = vl_depot_get(cache->node, class);
+    void **full = vl_depot_get(&cache->heap->depots[class]);
     if (full != NULL) {
         vl_own_set(&cache->top[class], full);
         if (vl_magazine_is_null(spare))
@@ -394,10 +395,10 @@ static bool load(struct vl_cache *cache, unsigned class)
 }
 
 /* One object without a magazine to put others into. */
-static void *take_single(unsigned node, unsigned class)
+static void *take_single(struct vl_heap *heap, unsigned class)
 {
     void *object;
-    return vl_central_take(node, class, &object, 1) == 1 ? object : NULL;
+    return vl_central_take(heap, class, &object, 1) == 1 ? object : NULL;
 }
 
 void *vl_cache_refill(struct vl_cache *cache, unsigned class)
@@ -410,7 +411,7 @@ void *vl_cache_refill(struct vl_cache *cache, unsigned class)
     weigh(cache, class);
     cache->consumes[class] = false;
     if (!load(cache, class))
-        return take_single(cache->node, class);
+        return take_single(cache->heap, class);
     void **top = cache->top[class];
     vl_own_set(&cache->top[class], top + 1);
     return *top;

@@ -18,8 +18,7 @@
 #ifndef VL_CACHE_THREAD_H
 #define VL_CACHE_THREAD_H
 
-#include "cache/magazine.h"
-#include "cache/span.h"
+#include "cache/heap.h"
 
 enum { VL_CACHE_SHIFT = 12 };
 
@@ -38,7 +37,7 @@ struct vl_cache {
     size_t home_size;
     _Atomic uint8_t *home_map;
 
-    uint16_t node;
+    uint16_t node;        /* where it is, and where it gets empty magazines */
     uint8_t rehome_votes; /* slow paths in a row that ran on another node */
     uint32_t ticks;       /* slow paths until the next look at the clock */
     _Atomic uint8_t state;
@@ -48,6 +47,7 @@ struct vl_cache {
     /* In its magazines, as far as slow paths have seen: the fast path may since have changed each
      * loaded one. */
     int64_t held_bytes;
+    struct vl_heap *heap; /* whose objects it caches */
     void **outbox;          /* magazine of objects of other nodes, or the null magazine */
 
     /* All that was ever put into the outbox: less what has arrived, it is on its way. */

@@ -4,13 +4,13 @@
 #include "cache/init.h"
 #include "cache/thread.h"
 
-static void drain_depot(unsigned node, unsigned class)
+static void drain_depot(struct vl_heap *heap, unsigned class)
 {
     unsigned capacity = vl_size_classes[class].capacity;
     void **full;
-    while ((full = vl_depot_get(node, class)) != NULL) {
+    while ((full = vl_depot_get(&heap->depots[class])) != NULL) {
         vl_central_give(class, full, capacity, "free");
-        vl_magazine_give(node, full + capacity);
+        vl_magazine_give(heap->node, full + capacity);
     }
 }
 
@@ -26,11 +26,11 @@ size_t vl_trim(void)
     for (unsigned node = 0; node < vl_topology.count; node++) {
         vl_inbox_open(node);
         for (unsigned class = 1; class < VL_CLASSES; class++)
-            drain_depot(node, class);
+            drain_depot(&vl_node_heaps[node], class);
     }
     /* After all of them: what comes out of one node's depots may be another's. */
     for (unsigned node = 0; node < vl_topology.count; node++)
         for (unsigned class = 1; class < VL_CLASSES; class++)
-            vl_central_release_empty(&vl_centrals[node][class]);
+            vl_central_release_empty(&vl_node_heaps[node].centrals[class]);
     return vl_place_purge(0);
 }

@@ -51,7 +51,7 @@ int vl_walk_parts(vl_visit_part *visit, void *argument)
     int result = 0;
     for (uint32_t i = 0; result == 0 && i < vl_get_acquire(&vl_slice_count); i++)
         if (vl_get_acquire(&vl_slices[i].size) != 0)
-            result = vl_slices[i].kind == VL_SLICE_NODE
+            result = vl_slice_has_regions(&vl_slices[i])
                          ? walk_regions(&vl_slices[i], visit, argument)
                          : walk_big(&vl_slices[i], visit, argument);
     vl_rcu_done(section);
@@ -115,6 +115,14 @@ static int walk_region(const struct block_walk *walk, uint32_t number,
     return result;
 }
 
+static void visit_depots(struct block_walk *walk)
+{
+    struct vl_heap *heap;
+    for (uint32_t number = 0; (heap = vl_heap_at(number)) != NULL; number++)
+        for (unsigned class = 1; class < VL_CLASSES; class++)
+            vl_depot_visit(&heap->depots[class], class, note_cached, walk);
+}
+
 static int walk_node_slice(struct block_walk *walk)
 {
     struct vl_region_view view;
@@ -126,7 +134,8 @@ static int walk_node_slice(struct block_walk *walk)
         return -1;
     vl_os->advise(walk->cached, bitmap_bytes, VL_ADVICE_SMALL); /* few of its pages are touched */
     if (vl_os->protect(walk->cached, bitmap_bytes, VL_ACCESS_WRITE) == 0) {
-        vl_magazines_visit(note_cached, walk);
+        visit_depots(walk);
+        vl_inboxes_visit(note_cached, walk);
         vl_caches_visit(note_cached, walk);
         for (uint32_t number = 0;
              result == 0 && vl_page_heap_view(&vl_page_heaps[walk->slice->number], number, &view);
@@ -164,8 +173,8 @@ int vl_walk_blocks(vl_visit_block *visit, void *argument)
     for (uint32_t i = 0; result == 0 && i < vl_get_acquire(&vl_slice_count); i++) {
         walk.slice = &vl_slices[i];
         if (vl_get_acquire(&walk.slice->size) != 0)
-            result = walk.slice->kind == VL_SLICE_NODE ? walk_node_slice(&walk)
-                                                       : walk_big_slice(&walk);
+            result = vl_slice_has_regions(walk.slice) ? walk_node_slice(&walk)
+                                                      : walk_big_slice(&walk);
     }
     vl_rcu_done(section);
     return result;

@@ -21,7 +21,7 @@ enum { CLASS_MAP_SKEW = 1728 };
 
 static size_t class_map_bytes(const struct vl_slice_plan *plan)
 {
-    if (plan->kind != VL_SLICE_NODE)
+    if (plan->kind == VL_SLICE_BIG)
         return 0;
     return vl_round_up(CLASS_MAP_SKEW + (plan->size >> VL_PAGE_SHIFT), vl_os_page_size);
 }
@@ -150,7 +150,7 @@ static bool write_table(char *table, size_t from, size_t to)
 
 static bool extend_to(struct vl_slice *slice, size_t have, size_t goal)
 {
-    if (slice->kind == VL_SLICE_NODE &&
+    if (vl_slice_has_regions(slice) &&
         !write_table((char *)slice->class_map, have >> VL_PAGE_SHIFT, goal >> VL_PAGE_SHIFT))
         return false;
     size_t unit_from = (have >> slice->unit_shift) * slice->unit_bytes;

@@ -8,8 +8,9 @@
  *      +-----------------+------------------+         +------------------+------------------+
  *                                                     start              start + writable
  *
- * A NODE slice holds the small objects and runs of one NUMA node; its units are regions. A BIG slice
- * holds big blocks, bound to no node; its units are grains, and it has no class map.
+ * A NODE slice holds the small objects and runs of one NUMA node; its units are regions. So are those of
+ * an OBJECT slice, which allocator objects lease. A BIG slice holds big blocks, bound to no node; its
+ * units are grains, and it has no class map.
  *
  * Data is reserved without access and made writable from the front by vl_slice_extend, in growing
  * steps, so that resource limits, overcommit and core dumps see only what is used, in two or three
@@ -17,7 +18,8 @@
  * used reads as zero, so even a wild pointer can be looked up safely. They become writable together
  * with the data they describe, and stay mapped as long as the slice is not retired.
  *
- * A process normally has one slice per node and one for big blocks. More are made when one is full,
+ * A process normally has one slice per node and one for big blocks; two more per node if it has allocator
+ * objects. More are made when one is full,
  * or small ones when address space is short (ulimit -v); they are found through vl_slice_of. One with
  * nothing in use can be taken away: it is hidden, so that no pointer leads into it, and unmapped when
  * nobody looks at its tables any more (core/rcu.h). Its number serves the next slice of its kind and
@@ -32,7 +34,7 @@
 #include "core/bits.h"
 #include "core/geometry.h"
 
-enum vl_slice_kind { VL_SLICE_NODE, VL_SLICE_BIG };
+enum vl_slice_kind { VL_SLICE_NODE, VL_SLICE_OBJECT, VL_SLICE_BIG };
 
 enum vl_slice_state { VL_SLICE_LIVE, VL_SLICE_HIDDEN, VL_SLICE_BUSY, VL_SLICE_RETIRED };
 
@@ -43,12 +45,12 @@ struct vl_slice {
     /* 0 from the time it is hidden: it holds no pointer then. Written last, release. */
     _Atomic size_t size;
     char *tables; /* where its address space begins */
-    _Atomic uint8_t *class_map; /* NODE: class of the objects on each page; written by span owners */
+    _Atomic uint8_t *class_map; /* class of the objects on each page; written by span owners */
     char *units;
     uint32_t unit_shift;
     uint32_t unit_bytes;
     uint16_t number; /* index in vl_slices */
-    uint16_t node; /* NODE: index, as numa/ counts them */
+    uint16_t node; /* NODE, OBJECT: index, as numa/ counts them */
     enum vl_slice_kind kind;
     _Atomic uint8_t state;
     bool huge, bind; /* these four as in the plan */
@@ -100,7 +102,13 @@ static inline void *vl_slice_unit(const struct vl_slice *slice, size_t unit)
     return slice->units + unit * slice->unit_bytes;
 }
 
-/* NODE: the class map's byte for the page that `pointer` lies on. */
+/* Whether it consists of regions, and has a class map. */
+static inline bool vl_slice_has_regions(const struct vl_slice *slice)
+{
+    return slice->kind != VL_SLICE_BIG;
+}
+
+/* The class map's byte for the page that `pointer` lies on. */
 static inline _Atomic uint8_t *vl_slice_class(const struct vl_slice *slice, const void *pointer)
 {
     return &slice->class_map[((uintptr_t)pointer - slice->start) >> VL_PAGE_SHIFT];

@@ -147,7 +147,7 @@ bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align)
     return end << VL_GRAIN_SHIFT <= size;
 }
 
-/* A block as vl_big_heap_take gives it, of the slice's own memory. */
+/* A block as vl_big_heap_take gives it, of the slice's own memory, and nobody's yet. */
 static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed)
 {
     size_t size = vl_get(&heap->slice->size);
@@ -227,14 +227,40 @@ static bool take_hugetlb(struct vl_big_heap *heap, void *block, size_t bytes)
     return result != VL_HUGETLB_LOST;
 }
 
-void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed)
+/* Notes a new block in its holder. */
+static void hold(struct vl_big_heap *heap, void *block, struct vl_holding *holder)
+{
+    if (holder != NULL)
+        vl_holding_note(holder, &heap->extents.table[grain_of(heap, block)]);
+}
+
+/* The holder, if there is one, of a block that is to be given back knows it no more. */
+static void let_go(struct vl_extent *extent)
+{
+    if (extent->holder != NULL)
+        vl_holding_forget(extent->holder, extent);
+}
+
+void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align,
+                       struct vl_holding *holder, bool *zeroed)
 {
     void *block;
     do
         block = take(heap, bytes, align, zeroed);
     while (block != NULL && *zeroed && bytes >= VL_REGION_SIZE && vl_hugetlb_wanted() &&
            !take_hugetlb(heap, block, bytes));
+    if (block != NULL)
+        hold(heap, block, holder);
     return block;
+}
+
+struct vl_holding *vl_big_heap_holder(struct vl_big_heap *heap, const void *block)
+{
+    vl_lock(&heap->lock);
+    const struct vl_extent *extent = extent_of(heap, block);
+    struct vl_holding *holder = extent == NULL ? NULL : extent->holder;
+    vl_unlock(&heap->lock);
+    return holder;
 }
 
 /* A range of grains. */
@@ -336,10 +362,13 @@ static unsigned counted_pieces(const struct vl_extent *extent)
     return extent->hugetlb ? 0 : extent->pieces;
 }
 
+/* When memory was freed that need not be kept: older than all other. */
+enum { LONG_AGO = 0 };
+
 /* Gives back an extent that was withdrawn. `state`: of memory that is the slice's own; pieces are
  * renewed. */
 static void release(struct vl_big_heap *heap, struct vl_extent *extent,
-                    enum vl_extent_state state)
+                    enum vl_extent_state state, uint64_t now_ms)
 {
     bool foreign = extent->pieces != 0;
     bool lost = foreign && !renew(heap, extent);
@@ -350,8 +379,7 @@ static void release(struct vl_big_heap *heap, struct vl_extent *extent,
     if (lost)
         vl_extent_lose(&heap->extents, extent);
     else
-        vl_extent_free(&heap->extents, extent, foreign ? VL_EXTENT_CLEAN : state,
-                       vl_os->clock_ms());
+        vl_extent_free(&heap->extents, extent, foreign ? VL_EXTENT_CLEAN : state, now_ms);
     publish(heap);
     vl_unlock(&heap->lock);
     purge(heap, 0, dirty_limit(heap));
@@ -364,9 +392,22 @@ bool vl_big_heap_give(struct vl_big_heap *heap, void *block)
     vl_lock(&heap->lock);
     struct vl_extent *extent = withdraw(heap, block);
     vl_unlock(&heap->lock);
-    if (extent != NULL)
-        release(heap, extent, VL_EXTENT_DIRTY);
-    return extent != NULL;
+    if (extent == NULL)
+        return false;
+    let_go(extent);
+    release(heap, extent, VL_EXTENT_DIRTY, vl_os->clock_ms());
+    return true;
+}
+
+size_t vl_big_heap_drop(struct vl_big_heap *heap, struct vl_extent *extent)
+{
+    vl_lock(&heap->lock);
+    withdraw(heap, address(heap, vl_extent_first_grain(&heap->extents, extent)));
+    vl_unlock(&heap->lock);
+    size_t size = (size_t)extent->grains << VL_GRAIN_SHIFT;
+    release(heap, extent, VL_EXTENT_DIRTY, LONG_AGO);
+    purge(heap, vl_os->clock_ms() - LONG_AGO, 0);
+    return size;
 }
 
 size_t vl_big_heap_bytes(struct vl_big_heap *heap, const void *block)
@@ -453,6 +494,7 @@ bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
     }
     if (extent->hugetlb && grains < extent->seam)
         grains = (uint32_t)vl_round_up(grains, HUGE_GRAINS);
+    uint32_t grains_before = extent->grains;
     bool fits = grains <= extent->grains || grow_locked(heap, extent, grains, &end);
     if (fits && grains < extent->grains) {
         heap->pieces -= counted_pieces(extent);
@@ -462,10 +504,13 @@ bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
     }
     if (fits)
         extent->bytes = vl_round_up(bytes, vl_os_page_size);
+    struct vl_holding *holder = extent->holder;
     publish(heap);
     vl_unlock(&heap->lock);
+    if (fits && holder != NULL)
+        vl_holding_resized(holder, (int64_t)extent->grains - grains_before);
     if (rest != NULL)
-        release(heap, rest, VL_EXTENT_DIRTY);
+        release(heap, rest, VL_EXTENT_DIRTY, vl_os->clock_ms());
     /* As long as the block is in use, the heap is not closed. */
     return fits || (end != 0 && vl_slice_extend(heap->slice, end) &&
                     vl_big_heap_resize(heap, block, bytes));
@@ -534,8 +579,11 @@ void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes)
     heap->pieces += extent->pieces;
     heap->move_failed = heap->move_failed || moved < count;
     vl_unlock(&heap->lock);
-    if (source != NULL) /* or another thread frees it meanwhile, which is misuse */
-        release(heap, source, moved == count ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY);
+    if (source == NULL)
+        return to; /* another thread frees it meanwhile, which is misuse */
+    hold(heap, to, source->holder);
+    let_go(source);
+    release(heap, source, moved == count ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY, vl_os->clock_ms());
     return to;
 }
 

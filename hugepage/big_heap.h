@@ -18,6 +18,7 @@
 #define VL_HUGEPAGE_BIG_HEAP_H
 
 #include "hugepage/extent.h"
+#include "hugepage/holding.h"
 
 struct vl_big_heap {
     struct vl_slice *slice;
@@ -44,8 +45,9 @@ void vl_big_heap_start(struct vl_big_heap *heap, struct vl_slice *slice, bool re
 struct vl_slice_plan vl_big_heap_plan(size_t size);
 
 /* A block of `bytes` at a multiple of `align` (a power of two), or NULL. *zeroed tells whether it is
- * known to read as zero. */
-void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed);
+ * known to read as zero. An allocator object's is noted in its `holder`; else that is NULL. */
+void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align,
+                       struct vl_holding *holder, bool *zeroed);
 
 /* Whether the slice has address space for such a block: if so and none was got, memory is short. */
 bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align);
@@ -66,6 +68,12 @@ void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes);
 /* The first block in use from *start on: its place, its size with what follows it, and the bytes its
  * owner may use. False if there is none. */
 bool vl_big_heap_next(struct vl_big_heap *heap, char **start, size_t *size, size_t *bytes);
+
+/* The holder of the block that begins there; NULL if it has none. */
+struct vl_holding *vl_big_heap_holder(struct vl_big_heap *heap, const void *block);
+
+/* A block of an object that is no more: its memory goes to the system. */
+size_t vl_big_heap_drop(struct vl_big_heap *heap, struct vl_extent *extent);
 
 /* Returns memory that has been free for `age_ms`; tells how many bytes. */
 size_t vl_big_heap_purge(struct vl_big_heap *heap, uint64_t age_ms);

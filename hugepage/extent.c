@@ -167,7 +167,7 @@ struct vl_extent *vl_extent_carve(struct vl_extents *extents, struct vl_extent *
         file(extents, make(extents, start, first - start, &was));
     if (first + grains < end)
         file(extents, make(extents, first + grains, end - first - grains, &was));
-    struct vl_extent *taken = make(extents, first, grains, &was);
+    struct vl_extent *taken = make(extents, first, grains, &(struct vl_extent){0});
     taken->state = VL_EXTENT_USED;
     extents->grains_used += grains;
     return taken;
@@ -256,7 +256,8 @@ struct vl_extent *vl_extent_split(struct vl_extents *extents, struct vl_extent *
                                   uint32_t grains)
 {
     uint32_t first = vl_extent_first_grain(extents, extent);
-    struct vl_extent *rest = make(extents, first + grains, extent->grains - grains, extent);
+    struct vl_extent *rest = make(extents, first + grains, extent->grains - grains,
+                                  &(struct vl_extent){.state = VL_EXTENT_USED});
     set_bounds(extents, extent, grains);
     if (extent->hugetlb)
         split_hugetlb(extent, rest, grains);

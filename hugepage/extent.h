@@ -42,6 +42,8 @@ typedef struct {
     uint32_t plus_one;
 } vl_grain_id;
 
+struct vl_holding;
+
 struct vl_extent {
     uint32_t grains;
     uint8_t state;
@@ -49,11 +51,19 @@ struct vl_extent {
     uint8_t pieces;    /* USED: of how many; 0: all of it is the slice's own mapping */
     bool hugetlb;      /* USED: its first piece, up to the seam, is of the kernel's pool */
     vl_grain_id first; /* in the entry of the last grain: the extent's first */
-    vl_grain_id next, prev;   /* in its bin */
-    vl_grain_id older, newer; /* DIRTY: in the age list */
-    uint32_t seam;            /* USED: grains from here to the next piece */
-    uint64_t bytes;           /* USED: what the block's owner may write */
-    uint64_t freed_ms;        /* DIRTY */
+    uint32_t seam;     /* USED: grains from here to the next piece */
+    uint64_t bytes;    /* USED: what the block's owner may write */
+    union {
+        struct { /* free */
+            vl_grain_id next, prev;   /* in its bin */
+            vl_grain_id older, newer; /* DIRTY: in the age list */
+            uint64_t freed_ms;        /* DIRTY */
+        };
+        struct { /* USED, by an allocator object: these belong to its holding */
+            struct vl_holding *holder;
+            struct vl_extent *held_next, *held_prev;
+        };
+    };
 };
 
 enum { VL_EXTENT_BINS = 8 + 29 * 8, VL_EXTENT_BIN_WORDS = (VL_EXTENT_BINS + 63) / 64 };

@@ -5,6 +5,7 @@
 
 #include "hugepage/big_heap.h"
 #include "hugepage/extent.h"
+#include "hugepage/holding.h"
 #include "hugepage/hugetlb.h"
 #include "hugepage/page_heap.h"
 #include "hugepage/region.h"

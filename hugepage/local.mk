@@ -5,6 +5,8 @@ VL_SOURCES += \
 	%D%/big_heap.h \
 	%D%/extent.c \
 	%D%/extent.h \
+	%D%/holding.c \
+	%D%/holding.h \
 	%D%/hugepage.h \
 	%D%/hugetlb.c \
 	%D%/hugetlb.h \

@@ -29,19 +29,23 @@ void vl_page_heap_start(struct vl_page_heap *heap, struct vl_slice *slice)
 {
     vl_lock(&heap->lock); /* another thread may still be looking at the slot's former heap */
     heap->slice = slice;
-    for (int i = 0; i < VL_POPULATIONS; i++) {
-        heap->active[i].slice = slice;
+    for (int i = 0; i < VL_POPULATIONS; i++)
         vl_region_set_clear(&heap->active[i]);
-    }
     heap->closed = false;
     vl_unlock(&heap->lock);
 }
 
+/* Slices of small pages do not want the kernel's pool of huge ones. */
+static bool wants_pool(const struct vl_page_heap *heap)
+{
+    return vl_hugetlb_wanted() && heap->slice->huge;
+}
+
 static struct vl_region *region_with_memory(struct vl_page_heap *heap)
 {
-    struct vl_region *region = vl_region_at(heap->slice, heap->empty.first);
+    struct vl_region *region = heap->empty.first;
     if (region != NULL) {
-        vl_region_unlink(heap->slice, &heap->empty, region);
+        vl_region_unlink(&heap->empty, region);
         vl_count(&heap->regions_empty, -1u);
     }
     return region;
@@ -50,28 +54,43 @@ static struct vl_region *region_with_memory(struct vl_page_heap *heap)
 /* One whose memory went back, or one never used; NULL if all are in use or not yet writable. */
 static struct vl_region *region_without_memory(struct vl_page_heap *heap)
 {
-    struct vl_region *region = vl_region_at(heap->slice, heap->clean.first);
+    struct vl_region *region = heap->clean.first;
     if (region != NULL) {
-        vl_region_unlink(heap->slice, &heap->clean, region);
+        vl_region_unlink(&heap->clean, region);
         vl_count(&heap->regions_clean, -1u);
         return region;
     }
     size_t end = ((size_t)heap->fresh + 1) << VL_REGION_SHIFT;
     if (end > vl_get_acquire(&heap->slice->writable))
         return NULL;
-    return vl_slice_unit(heap->slice, heap->fresh++);
+    region = vl_slice_unit(heap->slice, heap->fresh++);
+    region->slice = heap->slice->number;
+    return region;
+}
+
+/* A region that was not in use is. */
+static void count_active(struct vl_page_heap *heap, struct vl_region *region)
+{
+    vl_region_reset(region);
+    region->state = VL_REGION_ACTIVE;
+    vl_count(&heap->regions_active, 1);
+    if (vl_get(&heap->regions_active) > vl_get(&heap->regions_active_max))
+        vl_set(&heap->regions_active_max, vl_get(&heap->regions_active));
 }
 
 static void activate(struct vl_page_heap *heap, struct vl_region *region,
                      enum vl_population population)
 {
-    vl_region_reset(region);
-    region->state = VL_REGION_ACTIVE;
+    count_active(heap, region);
     region->population = (uint8_t)population;
     vl_region_set_add(&heap->active[population], region);
-    vl_count(&heap->regions_active, 1);
-    if (vl_get(&heap->regions_active) > vl_get(&heap->regions_active_max))
-        vl_set(&heap->regions_active_max, vl_get(&heap->regions_active));
+}
+
+/* A region that is not in use; NULL if there is none to be had at once. */
+static struct vl_region *unused_region(struct vl_page_heap *heap)
+{
+    struct vl_region *region = region_with_memory(heap);
+    return region != NULL || wants_pool(heap) ? region : region_without_memory(heap);
 }
 
 /* Takes a run from an active region or from one that becomes active. */
@@ -79,27 +98,14 @@ static bool take_locked(struct vl_page_heap *heap, unsigned pages, unsigned alig
                         enum vl_population population, struct vl_run *run)
 {
     struct vl_region_set *set = &heap->active[population];
-    /* Any free run this long contains an aligned one; so does a whole region. */
-    unsigned enough = pages + align - 1;
-    struct vl_region *region =
-        enough <= VL_REGION_PAGES ? vl_region_set_pick(set, enough) : NULL;
-    if (region == NULL) {
-        region = region_with_memory(heap);
-        if (region == NULL && !vl_hugetlb_wanted())
-            region = region_without_memory(heap);
+    if (!vl_region_set_take(set, pages, align, run)) {
+        struct vl_region *region = unused_region(heap);
         if (region == NULL)
             return false;
         activate(heap, region, population);
+        vl_region_set_take(set, pages, align, run);
     }
-    unsigned page = (unsigned)vl_region_find(region, pages, align);
-    run->zeroed = vl_region_take(region, page, pages);
-    vl_region_set_update(set, region);
     vl_count(&heap->pages_used, pages);
-    run->heap = heap;
-    run->region = region;
-    run->page = page;
-    run->pages = pages;
-    run->start = vl_region_start(heap, region) + page * VL_PAGE_SIZE;
     return true;
 }
 
@@ -128,7 +134,7 @@ static void file_unused(struct vl_page_heap *heap, struct vl_region *region,
     if (state == VL_REGION_LOST)
         return;
     bool clean = state == VL_REGION_CLEAN;
-    vl_region_link(heap->slice, clean ? &heap->clean : &heap->empty, region);
+    vl_region_link(clean ? &heap->clean : &heap->empty, region);
     vl_count(clean ? &heap->regions_clean : &heap->regions_empty, 1);
 }
 
@@ -146,7 +152,7 @@ static bool provide(struct vl_page_heap *heap)
         return false;
     /* It is on no list now, so nobody else touches it. */
     enum vl_hugetlb_result result =
-        vl_hugetlb_take(heap->slice, vl_region_start(heap, region), VL_REGION_SIZE);
+        vl_hugetlb_take(heap->slice, vl_region_start(region), VL_REGION_SIZE);
     vl_lock(&heap->lock);
     heap->away--;
     region->hugetlb = result == VL_HUGETLB_TAKEN;
@@ -157,31 +163,43 @@ static bool provide(struct vl_page_heap *heap)
     return true;
 }
 
+/* Makes an unused region to be had at once; false if that is impossible. */
+static bool make_room(struct vl_page_heap *heap)
+{
+    return (wants_pool(heap) && provide(heap)) || extend(heap);
+}
+
 bool vl_page_heap_take(struct vl_page_heap *heap, unsigned pages, unsigned align,
                        enum vl_population population, struct vl_run *run)
 {
-    for (;;) {
+    bool taken;
+    do {
         vl_lock(&heap->lock);
-        bool taken = !heap->closed && take_locked(heap, pages, align, population, run);
+        taken = !heap->closed && take_locked(heap, pages, align, population, run);
         vl_unlock(&heap->lock);
-        if (taken)
-            return true;
-        if (!(vl_hugetlb_wanted() && provide(heap)) && !extend(heap))
-            return false;
-    }
+    } while (!taken && make_room(heap));
+    return taken;
 }
 
-static void retire(struct vl_page_heap *heap, struct vl_region *region)
+struct vl_region *vl_page_heap_lease(struct vl_page_heap *heap, struct vl_holding *holder)
 {
-    vl_region_set_remove(&heap->active[region->population], region);
-    vl_count(&heap->regions_active, -1u);
-    file_unused(heap, region, VL_REGION_EMPTY);
+    struct vl_region *region;
+    do {
+        vl_lock(&heap->lock);
+        region = heap->closed ? NULL : unused_region(heap);
+        if (region != NULL) {
+            count_active(heap, region);
+            vl_set(&region->holder, holder);
+        }
+        vl_unlock(&heap->lock);
+    } while (region == NULL && make_room(heap));
+    return region;
 }
 
 /* The region that has been empty longest, if that is at least `age_ms` and more than `keep` are. */
 static struct vl_region *purge_candidate(struct vl_page_heap *heap, uint64_t age_ms, uint32_t keep)
 {
-    struct vl_region *oldest = vl_region_at(heap->slice, heap->empty.last);
+    struct vl_region *oldest = heap->empty.last;
     if (oldest == NULL || vl_get(&heap->regions_empty) <= keep ||
         vl_os->clock_ms() - oldest->emptied_ms < age_ms)
         return NULL;
@@ -191,7 +209,7 @@ static struct vl_region *purge_candidate(struct vl_page_heap *heap, uint64_t age
 /* Gives the memory of a region back that is on no list; tells what it is then. */
 static enum vl_region_state discard(struct vl_page_heap *heap, const struct vl_region *region)
 {
-    char *start = vl_region_start(heap, region);
+    char *start = vl_region_start(region);
     if (region->hugetlb)
         return vl_hugetlb_give(heap->slice, start, VL_REGION_SIZE) ? VL_REGION_CLEAN
                                                                    : VL_REGION_LOST;
@@ -220,7 +238,7 @@ static size_t purge(struct vl_page_heap *heap, uint64_t age_ms, uint32_t keep)
         vl_lock(&heap->lock);
         struct vl_region *region = purge_candidate(heap, age_ms, keep);
         if (region != NULL) {
-            vl_region_unlink(heap->slice, &heap->empty, region);
+            vl_region_unlink(&heap->empty, region);
             vl_count(&heap->regions_empty, -1u);
             heap->away++;
         }
@@ -249,22 +267,48 @@ static uint32_t kept_limit(const struct vl_page_heap *heap)
     return (uint32_t)vl_max(KEPT_MIN, vl_get(&heap->regions_active_max) / 3);
 }
 
+/* What an emptied region is the occasion for. */
+static void purge_surplus(struct vl_page_heap *heap)
+{
+    if (vl_options.purge_delay_ms < 0)
+        return;
+    purge(heap, (uint64_t)vl_options.purge_delay_ms, 0);
+    purge(heap, 0, kept_limit(heap));
+}
+
 void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsigned page)
 {
     vl_lock(&heap->lock);
-    unsigned pages = vl_region_give(region, page);
+    unsigned pages = vl_region_set_give(&heap->active[region->population], region, page);
     vl_count(&heap->pages_used, -(uint64_t)pages);
     bool emptied = region->run_count == 0;
-    if (emptied)
-        retire(heap, region);
-    else
-        vl_region_set_update(&heap->active[region->population], region);
-    vl_unlock(&heap->lock);
-
-    if (emptied && vl_options.purge_delay_ms >= 0) {
-        purge(heap, (uint64_t)vl_options.purge_delay_ms, 0);
-        purge(heap, 0, kept_limit(heap));
+    if (emptied) {
+        vl_count(&heap->regions_active, -1u);
+        file_unused(heap, region, VL_REGION_EMPTY);
     }
+    vl_unlock(&heap->lock);
+    if (emptied)
+        purge_surplus(heap);
+}
+
+void vl_page_heap_return(struct vl_page_heap *heap, struct vl_region *region)
+{
+    vl_lock(&heap->lock);
+    vl_set(&region->holder, NULL);
+    vl_count(&heap->regions_active, -1u);
+    file_unused(heap, region, VL_REGION_EMPTY);
+    vl_unlock(&heap->lock);
+    purge_surplus(heap);
+}
+
+void vl_page_heap_return_memory(struct vl_page_heap *heap, struct vl_region *region)
+{
+    enum vl_region_state state = discard(heap, region);
+    vl_lock(&heap->lock);
+    vl_set(&region->holder, NULL);
+    vl_count(&heap->regions_active, -1u);
+    file_purged(heap, region, state);
+    vl_unlock(&heap->lock);
 }
 
 bool vl_page_heap_view(struct vl_page_heap *heap, uint32_t number, struct vl_region_view *view)
@@ -289,12 +333,12 @@ bool vl_page_heap_close(struct vl_page_heap *heap)
     vl_lock(&heap->lock);
     /* What is LOST may be somebody else's mapping by now. */
     bool idle = !heap->closed && !heap->lost && heap->away == 0 &&
-                vl_get(&heap->pages_used) == 0;
+                vl_get(&heap->regions_active) == 0;
     if (idle) {
         vl_hugetlb_recount(-(int)(vl_get(&heap->hugetlb_bytes) >> VL_REGION_SHIFT));
         vl_set(&heap->hugetlb_bytes, 0);
         heap->closed = true;
-        heap->empty = heap->clean = (struct vl_region_list){{0}, {0}};
+        heap->empty = heap->clean = (struct vl_region_list){NULL, NULL};
         heap->fresh = 0;
         vl_set(&heap->regions_empty, 0);
         vl_set(&heap->regions_clean, 0);
@@ -303,13 +347,17 @@ bool vl_page_heap_close(struct vl_page_heap *heap)
     return idle;
 }
 
-/* Puts a region on the list its bitmaps say it belongs to. */
+/* Puts a region on the list its bitmaps say it belongs to. Who has leased one sees to it himself. */
 static void sort_in(struct vl_page_heap *heap, struct vl_region *region)
 {
-    bool used = vl_region_recount(region);
     vl_count(&heap->hugetlb_bytes, region->hugetlb ? VL_REGION_SIZE : 0);
     if (region->state == VL_REGION_LOST)
         return;
+    if (vl_get(&region->holder) != NULL) {
+        vl_count(&heap->regions_active, 1);
+        return;
+    }
+    bool used = vl_region_recount(region);
     if (used) {
         region->state = VL_REGION_ACTIVE;
         vl_region_set_add(&heap->active[region->population], region);
@@ -329,7 +377,7 @@ void vl_page_heap_after_fork(struct vl_page_heap *heap)
         return;
     for (int i = 0; i < VL_POPULATIONS; i++)
         vl_region_set_clear(&heap->active[i]);
-    heap->empty = heap->clean = (struct vl_region_list){{0}, {0}};
+    heap->empty = heap->clean = (struct vl_region_list){NULL, NULL};
     vl_set(&heap->pages_used, 0);
     vl_set(&heap->regions_active, 0);
     vl_set(&heap->regions_empty, 0);

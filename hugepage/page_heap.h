@@ -1,11 +1,13 @@
 /*
- * page_heap - the regions of one NODE slice: runs of pages in and out.
+ * page_heap - the regions of one slice: runs of pages in and out.
  *
  * One lock, held for list and bitmap work only; address space is made writable, and memory given
  * back, with the lock released. A region that empties keeps its memory for a while
  * (VALLOC_PURGE_DELAY), as demand usually comes back; but of all that were ever in use together, a
  * third at most are kept so. Memory is returned in whole regions, because the
  * kernel frees nothing of a huge page until all of it is dropped.
+ *
+ * Of a slice for allocator objects, whole regions are leased to these (holding.h).
  *
  * With VALLOC_HUGEPAGE=hugetlb, a region without memory is taken to the kernel's pool before it is
  * used: it leaves its list, gets a page with the lock released or does not, and counts as EMPTY.
@@ -29,7 +31,7 @@ struct vl_page_heap {
 
     /* Written under the lock, read by anybody as statistics. */
     _Atomic uint64_t pages_used;
-    _Atomic uint32_t regions_active;
+    _Atomic uint32_t regions_active; /* those leased included */
     _Atomic uint32_t regions_active_max;
     _Atomic uint32_t regions_empty;
     _Atomic uint32_t regions_clean;
@@ -38,17 +40,7 @@ struct vl_page_heap {
     _Atomic uint64_t hugetlb_refused; /* regions that did without */
 };
 
-/* A run of pages just taken. */
-struct vl_run {
-    struct vl_page_heap *heap;
-    struct vl_region *region;
-    char *start;
-    unsigned page; /* in its region */
-    unsigned pages;
-    bool zeroed;
-};
-
-/* `slice` is a NODE slice made with vl_page_heap_plan. */
+/* `slice` was made with vl_page_heap_plan. */
 void vl_page_heap_start(struct vl_page_heap *heap, struct vl_slice *slice);
 struct vl_slice_plan vl_page_heap_plan(unsigned node, size_t size);
 
@@ -59,6 +51,12 @@ bool vl_page_heap_take(struct vl_page_heap *heap, unsigned pages, unsigned align
 
 /* Gives back the run that begins at `page` of `region`. */
 void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsigned page);
+
+/* A whole region leaves the heap for `holder`, who does with it what it likes; NULL if there is none. One
+ * that comes back is empty, and keeps its memory for a while like any other, or goes to the system. */
+struct vl_region *vl_page_heap_lease(struct vl_page_heap *heap, struct vl_holding *holder);
+void vl_page_heap_return(struct vl_page_heap *heap, struct vl_region *region);
+void vl_page_heap_return_memory(struct vl_page_heap *heap, struct vl_region *region);
 
 /* Returns the memory of regions that have been empty for `age_ms`; tells how many bytes. */
 size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms);
@@ -78,23 +76,5 @@ bool vl_page_heap_close(struct vl_page_heap *heap);
 
 /* Child of a fork: frees the lock; if it was held, builds the lists anew from the regions. */
 void vl_page_heap_after_fork(struct vl_page_heap *heap);
-
-static inline struct vl_region *vl_page_heap_region(const struct vl_page_heap *heap,
-                                                    const void *pointer)
-{
-    return vl_slice_unit(heap->slice, ((uintptr_t)pointer - heap->slice->start) >> VL_REGION_SHIFT);
-}
-
-static inline unsigned vl_page_in_region(const struct vl_page_heap *heap, const void *pointer)
-{
-    return (unsigned)(((uintptr_t)pointer - heap->slice->start) >> VL_PAGE_SHIFT) %
-           VL_REGION_PAGES;
-}
-
-static inline char *vl_region_start(const struct vl_page_heap *heap, const struct vl_region *region)
-{
-    size_t number = vl_region_id_of(heap->slice, region).plus_one - 1;
-    return (char *)heap->slice->start + (number << VL_REGION_SHIFT);
-}
 
 #endif

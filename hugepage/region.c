@@ -82,7 +82,7 @@ void vl_region_reset(struct vl_region *region)
     region->pages_used = 0;
     region->run_count = 0;
     region->free_run_max = VL_REGION_PAGES;
-    region->next = region->prev = (vl_region_id){0};
+    region->next = region->prev = NULL;
 }
 
 int vl_region_find(const struct vl_region *region, unsigned pages, unsigned align)

@@ -45,10 +45,7 @@ enum vl_region_state {
  * latter's regions can empty. */
 enum vl_population { VL_DENSE, VL_SPARSE, VL_POPULATIONS };
 
-/* Number of a region in its slice; 0 is none, so that zeroed links are empty ones. */
-typedef struct {
-    uint32_t plus_one;
-} vl_region_id;
+struct vl_holding;
 
 struct vl_region {
     uint64_t used[VL_REGION_WORDS];
@@ -60,12 +57,24 @@ struct vl_region {
     uint8_t population;
     uint16_t bucket; /* of region_set, while ACTIVE */
     bool hugetlb;    /* its memory is a page of the kernel's pool */
-    vl_region_id next;
-    vl_region_id prev;
+    uint16_t slice;  /* its number */
     uint64_t emptied_ms;
+    struct vl_region *next, *prev; /* in the set or list it is in */
+    /* Who has leased it (holding.h); NULL: the slice's own heap. Changed under that heap's lock. */
+    _Atomic(struct vl_holding *) holder;
     uint8_t head[VL_REGION_PAGES];
     uint8_t last[VL_REGION_PAGES];
     _Alignas(VL_CACHE_LINE) unsigned char notes[VL_REGION_PAGES][VL_PAGE_NOTES];
+};
+
+/* A run of pages just taken. */
+struct vl_run {
+    struct vl_slice *slice;
+    struct vl_region *region;
+    char *start;
+    unsigned page; /* in its region */
+    unsigned pages;
+    bool zeroed;
 };
 
 /* A region without runs. `dirty` stays: it says what the memory holds. */
@@ -92,6 +101,24 @@ static inline bool vl_region_is_used(const struct vl_region *region, unsigned pa
 static inline unsigned vl_region_run_pages(const struct vl_region *region, unsigned first)
 {
     return region->last[first] - first + 1u;
+}
+
+/* Where regions are, and what is in them: `slice` is one that consists of regions. */
+static inline struct vl_region *vl_region_of(const struct vl_slice *slice, const void *pointer)
+{
+    return vl_slice_unit(slice, ((uintptr_t)pointer - slice->start) >> VL_REGION_SHIFT);
+}
+
+static inline unsigned vl_page_in_region(const struct vl_slice *slice, const void *pointer)
+{
+    return (unsigned)(((uintptr_t)pointer - slice->start) >> VL_PAGE_SHIFT) % VL_REGION_PAGES;
+}
+
+static inline char *vl_region_start(const struct vl_region *region)
+{
+    const struct vl_slice *slice = &vl_slices[region->slice];
+    size_t number = (size_t)((const char *)region - slice->units) / sizeof *region;
+    return (char *)slice->start + (number << VL_REGION_SHIFT);
 }
 
 bool vl_region_valid(const struct vl_region *region);

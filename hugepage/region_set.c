@@ -9,31 +9,25 @@ static unsigned bucket_of(const struct vl_region *region)
     return vl_run_class(region->free_run_max) * 4 + quarter;
 }
 
-void vl_region_link(const struct vl_slice *slice, struct vl_region_list *list,
-                    struct vl_region *region)
+void vl_region_link(struct vl_region_list *list, struct vl_region *region)
 {
-    vl_region_id id = vl_region_id_of(slice, region);
-    struct vl_region *second = vl_region_at(slice, list->first);
     region->next = list->first;
-    region->prev = (vl_region_id){0};
-    list->first = id;
-    if (second != NULL)
-        second->prev = id;
+    region->prev = NULL;
+    if (list->first != NULL)
+        list->first->prev = region;
     else
-        list->last = id;
+        list->last = region;
+    list->first = region;
 }
 
-void vl_region_unlink(const struct vl_slice *slice, struct vl_region_list *list,
-                      struct vl_region *region)
+void vl_region_unlink(struct vl_region_list *list, struct vl_region *region)
 {
-    struct vl_region *next = vl_region_at(slice, region->next);
-    struct vl_region *prev = vl_region_at(slice, region->prev);
-    if (next != NULL)
-        next->prev = region->prev;
+    if (region->next != NULL)
+        region->next->prev = region->prev;
     else
         list->last = region->prev;
-    if (prev != NULL)
-        prev->next = region->next;
+    if (region->prev != NULL)
+        region->prev->next = region->next;
     else
         list->first = region->next;
 }
@@ -42,15 +36,15 @@ void vl_region_set_add(struct vl_region_set *set, struct vl_region *region)
 {
     unsigned bucket = bucket_of(region);
     region->bucket = (uint16_t)bucket;
-    vl_region_link(set->slice, &set->buckets[bucket], region);
+    vl_region_link(&set->buckets[bucket], region);
     set->occupied[bucket / 64] |= (uint64_t)1 << (bucket % 64);
 }
 
 void vl_region_set_remove(struct vl_region_set *set, struct vl_region *region)
 {
     unsigned bucket = region->bucket;
-    vl_region_unlink(set->slice, &set->buckets[bucket], region);
-    if (set->buckets[bucket].first.plus_one == 0)
+    vl_region_unlink(&set->buckets[bucket], region);
+    if (set->buckets[bucket].first == NULL)
         set->occupied[bucket / 64] &= ~((uint64_t)1 << (bucket % 64));
 }
 
@@ -71,11 +65,11 @@ static struct vl_region *pick_in_class(const struct vl_region_set *set, unsigned
 {
     int tries = FIT_TRIES;
     for (unsigned bucket = class * 4; bucket < class * 4 + 4; bucket++) {
-        struct vl_region *region = vl_region_at(set->slice, set->buckets[bucket].first);
+        struct vl_region *region = set->buckets[bucket].first;
         for (; region != NULL && tries > 0; tries--) {
             if (region->free_run_max >= pages)
                 return region;
-            region = vl_region_at(set->slice, region->next);
+            region = region->next;
         }
     }
     return NULL;
@@ -93,9 +87,41 @@ struct vl_region *vl_region_set_pick(const struct vl_region_set *set, unsigned p
         if (word == from / 64)
             bits &= ~0ull << (from % 64);
         if (bits != 0)
-            return vl_region_at(set->slice, set->buckets[word * 64 + vl_lowest_bit(bits)].first);
+            return set->buckets[word * 64 + vl_lowest_bit(bits)].first;
     }
     return NULL;
+}
+
+bool vl_region_set_take(struct vl_region_set *set, unsigned pages, unsigned align,
+                        struct vl_run *run)
+{
+    /* Any free run this long contains an aligned one; so does a whole region. */
+    unsigned enough = (unsigned)vl_min(pages + align - 1, VL_REGION_PAGES);
+    struct vl_region *region = vl_region_set_pick(set, enough);
+    if (region == NULL)
+        return false;
+    unsigned page = (unsigned)vl_region_find(region, pages, align);
+    bool zeroed = vl_region_take(region, page, pages);
+    vl_region_set_update(set, region);
+    *run = (struct vl_run){
+        .slice = &vl_slices[region->slice],
+        .region = region,
+        .start = vl_region_start(region) + page * VL_PAGE_SIZE,
+        .page = page,
+        .pages = pages,
+        .zeroed = zeroed,
+    };
+    return true;
+}
+
+unsigned vl_region_set_give(struct vl_region_set *set, struct vl_region *region, unsigned page)
+{
+    unsigned pages = vl_region_give(region, page);
+    if (region->run_count == 0)
+        vl_region_set_remove(set, region);
+    else
+        vl_region_set_update(set, region);
+    return pages;
 }
 
 void vl_region_set_clear(struct vl_region_set *set)

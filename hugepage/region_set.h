@@ -1,5 +1,5 @@
 /*
- * region_set - the regions in use by one population of one slice, by which should be used next.
+ * region_set - the regions in use by one population of one heap, by which should be used next.
  *
  * The next run comes from the region whose longest free run is the shortest that is long enough,
  * and among equals from the fullest: long runs survive, full regions fill up, sparse ones are left
@@ -11,7 +11,7 @@
  *                    |       | |           behind the wanted run's class, unless one of
  *                  region  region          the first regions of that class fits
  *
- * Every function wants the page heap's lock.
+ * Every function wants the lock of the heap or holding that the set is in.
  */
 #ifndef VL_HUGEPAGE_REGION_SET_H
 #define VL_HUGEPAGE_REGION_SET_H
@@ -35,12 +35,10 @@ static inline unsigned vl_run_class(unsigned pages)
 }
 
 struct vl_region_list {
-    vl_region_id first;
-    vl_region_id last;
+    struct vl_region *first, *last;
 };
 
 struct vl_region_set {
-    const struct vl_slice *slice;
     uint64_t occupied[VL_REGION_BUCKET_WORDS];
     struct vl_region_list buckets[VL_REGION_BUCKETS];
 };
@@ -54,25 +52,19 @@ void vl_region_set_update(struct vl_region_set *set, struct vl_region *region);
 /* The region to take a run of `pages` from, or NULL. */
 struct vl_region *vl_region_set_pick(const struct vl_region_set *set, unsigned pages);
 
+/* Takes a run of `pages` at a multiple of `align` pages; false if no region has one for sure. */
+bool vl_region_set_take(struct vl_region_set *set, unsigned pages, unsigned align,
+                        struct vl_run *run);
+
+/* Gives back the run that begins at `page` of a region; returns its length. A region that is empty then
+ * is in the set no more. */
+unsigned vl_region_set_give(struct vl_region_set *set, struct vl_region *region, unsigned page);
+
 /* Forgets every region. */
 void vl_region_set_clear(struct vl_region_set *set);
 
 /* Links of regions: shared by the sets and by the page heap's lists of empty regions. */
-static inline struct vl_region *vl_region_at(const struct vl_slice *slice, vl_region_id id)
-{
-    return id.plus_one == 0 ? NULL : vl_slice_unit(slice, id.plus_one - 1);
-}
-
-static inline vl_region_id vl_region_id_of(const struct vl_slice *slice,
-                                           const struct vl_region *region)
-{
-    size_t distance = (size_t)((const char *)region - slice->units);
-    return (vl_region_id){(uint32_t)(distance / sizeof *region) + 1};
-}
-
-void vl_region_link(const struct vl_slice *slice, struct vl_region_list *list,
-                    struct vl_region *region);
-void vl_region_unlink(const struct vl_slice *slice, struct vl_region_list *list,
-                      struct vl_region *region);
+void vl_region_link(struct vl_region_list *list, struct vl_region *region);
+void vl_region_unlink(struct vl_region_list *list, struct vl_region *region);
 
 #endif

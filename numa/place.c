@@ -36,7 +36,7 @@ void vl_place_start(void)
 
 static void prepare(struct vl_slice *slice)
 {
-    if (slice->kind == VL_SLICE_NODE)
+    if (vl_slice_has_regions(slice))
         vl_page_heap_start(&vl_page_heaps[slice->number], slice);
     else
         vl_big_heap_start(&vl_big_heaps[slice->number], slice, vl_topology.count > 1);
@@ -62,7 +62,7 @@ static bool make_slice(struct vl_slice_plan plan, _Atomic size_t *size, size_t l
     }
 }
 
-/* Slices of a kind, and for NODE slices of a node, in the order they were made. */
+/* Slices of a kind, and of a node where they have one, in the order they were made. */
 #define FOR_SLICES(slice, of_kind, of_node)                                                       \
     for (struct vl_slice *slice = vl_slices,                                                      \
                          *slices_end = vl_slices + vl_get_acquire(&vl_slice_count);               \
@@ -81,8 +81,8 @@ static bool close_if_idle(const struct vl_slice *slice)
 {
     if (slice->kind == VL_SLICE_BIG)
         return vl_big_heap_close(&vl_big_heaps[slice->number]);
-    return slice != first_slice(slice->node) &&
-           vl_page_heap_close(&vl_page_heaps[slice->number]);
+    bool home = slice->kind == VL_SLICE_NODE && slice == first_slice(slice->node);
+    return !home && vl_page_heap_close(&vl_page_heaps[slice->number]);
 }
 
 /*
@@ -150,12 +150,16 @@ bool vl_place_is_making(void)
     return making;
 }
 
+static bool find_region_slice(struct vl_slice_plan plan)
+{
+    plan.bind = vl_topology.bind;
+    plan.bind_node = vl_topology.ids[plan.node];
+    return find_slice(&plan, &slice_sizes.node_bytes, SHORT_SLICE_MIN);
+}
+
 static bool find_node_slice(unsigned node)
 {
-    struct vl_slice_plan plan = vl_page_heap_plan(node, 0);
-    plan.bind = vl_topology.bind;
-    plan.bind_node = vl_topology.ids[node];
-    return find_slice(&plan, &slice_sizes.node_bytes, SHORT_SLICE_MIN);
+    return find_region_slice(vl_page_heap_plan(node, 0));
 }
 
 bool vl_place_run_other(unsigned other, unsigned pages, unsigned align,
@@ -199,11 +203,128 @@ bool vl_place_run(unsigned node, unsigned pages, unsigned align, enum vl_populat
     return false;
 }
 
-static void *big_from_slices(size_t bytes, size_t align, bool *zeroed)
+/* --- Allocator objects --- */
+
+/* Regions with small pages that an object gets before any with huge ones: 10,000 objects with little in
+ * each take little. */
+enum { SMALL_REGIONS = 2 };
+
+static bool wants_huge(const struct vl_holding *holding)
+{
+    if (holding->hugepage_mode != VL_HUGEPAGE_AUTO)
+        return holding->hugepage_mode == VL_HUGEPAGE_ALWAYS;
+    if (vl_options.hugepage_mode == VL_HUGEPAGE_NEVER)
+        return false;
+    return vl_options.hugepage_mode == VL_HUGEPAGE_ALWAYS ||
+           vl_get(&holding->regions) >= SMALL_REGIONS;
+}
+
+static bool find_object_slice(unsigned node, bool huge)
+{
+    struct vl_slice_plan plan = vl_page_heap_plan(node, 0);
+    plan.kind = VL_SLICE_OBJECT;
+    plan.huge = huge;
+    plan.small_pages = huge ? 0 : SIZE_MAX;
+    return find_region_slice(plan);
+}
+
+/* A region of the slices for objects of a node; *full: they are all used to their ends. */
+static struct vl_region *lease_from(unsigned node, bool huge, struct vl_holding *holding, bool *full)
+{
+    *full = true;
+    FOR_SLICES(slice, VL_SLICE_OBJECT, node)
+    {
+        if (slice->huge != huge)
+            continue;
+        struct vl_region *region = vl_page_heap_lease(&vl_page_heaps[slice->number], holding);
+        if (region != NULL)
+            return region;
+        *full = *full && vl_get(&slice->writable) >= vl_get(&slice->size);
+    }
+    return NULL;
+}
+
+static struct vl_region *lease_on(unsigned node, bool huge, struct vl_holding *holding)
+{
+    bool full;
+    struct vl_region *region = lease_from(node, huge, holding, &full);
+    while (region == NULL && full && find_object_slice(node, huge))
+        region = lease_from(node, huge, holding, &full);
+    return region;
+}
+
+/* Where address space is too short for a slice of each kind, the other has to do; so have other nodes. */
+static struct vl_region *lease(struct vl_holding *holding)
+{
+    unsigned node = holding->node >= 0 ? (unsigned)holding->node : vl_topology_here(&vl_topology);
+    bool huge = wants_huge(holding), full;
+    struct vl_region *region = lease_on(node, huge, holding);
+    for (unsigned i = 0; i < vl_topology.count && region == NULL; i++) {
+        unsigned other = vl_topology.nearest[node][i];
+        region = lease_from(other, !huge, holding, &full);
+        if (region == NULL)
+            region = lease_from(other, huge, holding, &full);
+    }
+    return region;
+}
+
+bool vl_place_run_held(struct vl_holding *holding, unsigned pages, unsigned align,
+                       enum vl_population population, struct vl_run *run)
+{
+    while (!vl_holding_take(holding, pages, align, population, run)) {
+        if (!vl_holding_has_room(holding, pages))
+            return false;
+        vl_holding_expect(holding);
+        struct vl_region *region = lease(holding);
+        vl_holding_add(holding, region, population);
+        if (region == NULL)
+            return false;
+    }
+    return true;
+}
+
+void vl_place_give_run(const struct vl_slice *slice, const void *start)
+{
+    struct vl_page_heap *heap = &vl_page_heaps[slice->number];
+    struct vl_region *region = vl_region_of(slice, start);
+    struct vl_holding *holder = vl_get(&region->holder);
+    unsigned page = vl_page_in_region(slice, start);
+    if (holder == NULL) {
+        vl_page_heap_give(heap, region, page);
+    } else if (vl_holding_give(holder, region, page) != NULL) {
+        vl_page_heap_return(heap, region);
+        vl_holding_returned(holder);
+    }
+}
+
+size_t vl_place_dissolve(struct vl_holding *holding)
+{
+    size_t bytes = 0;
+    for (struct vl_region *region; (region = vl_holding_pop(holding)) != NULL;) {
+        struct vl_slice *slice = &vl_slices[region->slice];
+        vl_slice_mark(slice, vl_region_start(region), VL_REGION_PAGES, 0, 0);
+        vl_page_heap_return_memory(&vl_page_heaps[region->slice], region);
+        vl_holding_returned(holding);
+        bytes += VL_REGION_SIZE;
+    }
+    for (struct vl_extent *extent; (extent = vl_holding_pop_big(holding)) != NULL;)
+        FOR_SLICES(slice, VL_SLICE_BIG, 0)
+        {
+            char *entry = (char *)extent;
+            if (entry >= slice->units && entry < (char *)slice->start)
+                bytes += vl_big_heap_drop(&vl_big_heaps[slice->number], extent);
+        }
+    return bytes;
+}
+
+/* --- Big blocks --- */
+
+static void *big_from_slices(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
 {
     FOR_SLICES(slice, VL_SLICE_BIG, 0)
     {
-        void *block = vl_big_heap_take(&vl_big_heaps[slice->number], bytes, align, zeroed);
+        void *block =
+            vl_big_heap_take(&vl_big_heaps[slice->number], bytes, align, holder, zeroed);
         if (block != NULL)
             return block;
     }
@@ -218,16 +339,18 @@ static bool big_has_room(size_t bytes, size_t align)
     return false;
 }
 
-void *vl_place_big(size_t bytes, size_t align, bool *zeroed)
+void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
 {
+    if (holder != NULL && !vl_holding_has_room(holder, bytes >> VL_PAGE_SHIFT))
+        return NULL;
     /* Room for the block wherever the slice comes to lie. */
     size_t least = vl_round_up(bytes, VL_REGION_SIZE) + vl_max(align, VL_REGION_SIZE);
     struct vl_slice_plan plan = vl_big_heap_plan(0);
-    void *block = big_from_slices(bytes, align, zeroed);
+    void *block = big_from_slices(bytes, align, holder, zeroed);
     while (block == NULL && !big_has_room(bytes, align)) {
         if (!find_slice(&plan, &slice_sizes.big_bytes, least))
             return NULL;
-        block = big_from_slices(bytes, align, zeroed);
+        block = big_from_slices(bytes, align, holder, zeroed);
     }
     return block;
 }
@@ -245,7 +368,7 @@ size_t vl_place_purge(uint64_t age_ms)
     size_t purged = 0;
     uint32_t count = vl_get_acquire(&vl_slice_count);
     for (uint32_t i = 0; i < count; i++)
-        purged += vl_slices[i].kind == VL_SLICE_NODE
+        purged += vl_slice_has_regions(&vl_slices[i])
                       ? vl_page_heap_purge(&vl_page_heaps[i], age_ms)
                       : vl_big_heap_purge(&vl_big_heaps[i], age_ms);
     return purged;
@@ -257,7 +380,7 @@ void vl_place_after_fork(void)
     vl_turn_reset(&slice_turn, making); /* what another thread was making is not made any more */
     uint32_t count = vl_get_acquire(&vl_slice_count);
     for (uint32_t i = 0; i < count; i++)
-        if (vl_slices[i].kind == VL_SLICE_NODE)
+        if (vl_slice_has_regions(&vl_slices[i]))
             vl_page_heap_after_fork(&vl_page_heaps[i]);
         else
             vl_big_heap_after_fork(&vl_big_heaps[i]);

@@ -4,6 +4,8 @@
  *      runs of pages:  own node's slice -> its further slices -> a new slice -> the other nodes,
  *                      nearest first
  *      big blocks:     the first-touch slice -> its further ones -> a new one
+ *      objects' runs:  regions the object has -> one leased of a slice for objects, made like the
+ *                      others, with small pages first, with huge pages for an object that has grown
  *
  * Slices are made when first needed: a process without big blocks has no slice for them.
  */
@@ -29,7 +31,19 @@ bool vl_place_run_own(unsigned node, unsigned pages, unsigned align, enum vl_pop
 bool vl_place_run_other(unsigned other, unsigned pages, unsigned align,
                         enum vl_population population, struct vl_run *run);
 
-void *vl_place_big(size_t bytes, size_t align, bool *zeroed);
+/* A run for an allocator object, from a region it has or leases. */
+bool vl_place_run_held(struct vl_holding *holding, unsigned pages, unsigned align,
+                       enum vl_population population, struct vl_run *run);
+
+/* Gives back the run that begins at `start`, in a slice of regions, wherever it was taken from. */
+void vl_place_give_run(const struct vl_slice *slice, const void *start);
+
+/* `holder`: the holding of the object it is for, or NULL. */
+void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed);
+
+/* Gives back all that an object has, blocks in use included: its regions with what the class map says
+ * of them. Tells how many bytes went to the system. */
+size_t vl_place_dissolve(struct vl_holding *holding);
 
 /* The first slice of a node, made if there is none: its threads' home. NULL if that is impossible. */
 struct vl_slice *vl_place_home(unsigned node);

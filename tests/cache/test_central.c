@@ -24,7 +24,7 @@ static unsigned count_in_list(const struct vl_central *central, unsigned list)
 static void take_exactly(unsigned node, unsigned class, void **objects, unsigned count)
 {
     for (unsigned taken = 0; taken < count;) {
-        unsigned got = vl_central_take(node, class, objects + taken, count - taken);
+        unsigned got = vl_central_take(&vl_node_heaps[node], class, objects + taken, count - taken);
         ck_assert_uint_gt(got, 0);
         taken += got;
     }
@@ -64,8 +64,8 @@ START_TEST(fullest_span_serves_first)
     for (unsigned which = 0; which < SPANS; which++)
         for (unsigned i = 0; i < free_in[which]; i++, at++)
             ck_assert_ptr_eq(again[at], objects[which * PER_SPAN + i]);
-    ck_assert_uint_eq(vl_centrals[0][class].spans, SPANS);
-    ck_assert_uint_eq(vl_centrals[0][class].objects_free, 0);
+    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].spans, SPANS);
+    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].objects_free, 0);
 }
 END_TEST
 
@@ -77,7 +77,7 @@ START_TEST(objects_of_a_take_ascend)
     for (unsigned i = 1; i < count; i++)
         require((char *)objects[i] == (char *)objects[i - 1] + vl_size_classes[class].size);
     ck_assert_uint_eq(node_of(objects[0]), 0);
-    ck_assert_uint_eq(vl_centrals[0][class].objects_free, 0);
+    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].objects_free, 0);
 }
 END_TEST
 
@@ -86,7 +86,7 @@ START_TEST(one_empty_span_stays_at_most)
 {
     enum { SPANS = 5 };
     unsigned class = (unsigned)_i, count = SPANS * vl_size_classes[class].objects;
-    struct vl_central *central = &vl_centrals[0][class];
+    struct vl_central *central = &vl_node_heaps[0].centrals[class];
     void *objects[SPANS * 1024];
     take_exactly(0, class, objects, count);
     ck_assert_uint_eq(central->spans, SPANS);
@@ -136,7 +136,7 @@ START_TEST(lists_agree_with_spans)
         unsigned count = 1 + (unsigned)(random_next(&state) % 40);
         bool growing = step / 300 % 2 == 0;
         if (held + count <= OBJECTS_MAX && random_next(&state) % 4 > (growing ? 0 : 2)) {
-            held += vl_central_take(0, class, objects + held, count);
+            held += vl_central_take(&vl_node_heaps[0], class, objects + held, count);
         } else {
             count = count > held ? held : count;
             for (unsigned i = 0; i < count; i++) { /* the last ones become random ones */
@@ -148,10 +148,10 @@ START_TEST(lists_agree_with_spans)
             held -= count;
             vl_central_give(class, objects + held, count, "free");
         }
-        check_central(&vl_centrals[0][class]);
+        check_central(&vl_node_heaps[0].centrals[class]);
     }
     vl_central_give(class, objects, held, "free");
-    vl_central_release_empty(&vl_centrals[0][class]);
+    vl_central_release_empty(&vl_node_heaps[0].centrals[class]);
     ck_assert_uint_eq(pages_used(), 0);
 }
 END_TEST
@@ -160,7 +160,7 @@ END_TEST
 
 static uint64_t objects_out(unsigned node, unsigned class)
 {
-    const struct vl_central *central = &vl_centrals[node][class];
+    const struct vl_central *central = &vl_node_heaps[node].centrals[class];
     return (uint64_t)central->spans * vl_size_classes[class].objects - central->objects_free;
 }
 
@@ -205,13 +205,13 @@ START_TEST(give_sorts_by_node)
     begin_world(NODES);
     for (unsigned node = 0; node < NODES; node++) {
         take_exactly(node, class, of_node[node], EACH);
-        free_before[node] = vl_centrals[node][class].objects_free;
+        free_before[node] = vl_node_heaps[node].centrals[class].objects_free;
         for (unsigned i = 0; i < EACH; i++)
             objects[i * NODES + node] = of_node[node][i];
     }
     vl_central_give(class, objects, NODES * EACH, "free");
     for (unsigned node = 0; node < NODES; node++)
-        ck_assert_uint_eq(vl_centrals[node][class].objects_free, free_before[node] + EACH);
+        ck_assert_uint_eq(vl_node_heaps[node].centrals[class].objects_free, free_before[node] + EACH);
 }
 END_TEST
 
@@ -223,12 +223,12 @@ START_TEST(objects_of_a_fallback_belong_to_their_node)
     begin_world(2);
     ck_assert_ptr_nonnull(home_slice());
     fake_os_fail_from(FAKE_RESERVE, 1, ENOMEM);
-    ck_assert_uint_eq(vl_central_take(1, class, &object, 1), 1);
+    ck_assert_uint_eq(vl_central_take(&vl_node_heaps[1], class, &object, 1), 1);
     ck_assert_uint_eq(node_of(object), 0);
-    ck_assert_uint_eq(vl_centrals[0][class].spans, 1);
-    ck_assert_uint_eq(vl_centrals[1][class].spans, 0);
+    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].spans, 1);
+    ck_assert_uint_eq(vl_node_heaps[1].centrals[class].spans, 0);
     vl_central_give(class, &object, 1, "free");
-    ck_assert_uint_eq(vl_centrals[0][class].objects_free, vl_size_classes[class].objects);
+    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].objects_free, vl_size_classes[class].objects);
 }
 END_TEST
 
@@ -241,16 +241,16 @@ START_TEST(fallback_uses_the_spans_there_are)
     ck_assert_ptr_nonnull(home_slice());
     fake_os_fail_from(FAKE_RESERVE, 1, ENOMEM);
     for (unsigned i = 0; i < objects; i++)
-        ck_assert_uint_eq(vl_central_take(1 + i % 2, class, &object, 1), 1);
-    ck_assert_uint_eq(vl_centrals[0][class].spans, 1);
-    ck_assert_uint_eq(vl_centrals[0][class].objects_free, 0);
+        ck_assert_uint_eq(vl_central_take(&vl_node_heaps[1 + i % 2], class, &object, 1), 1);
+    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].spans, 1);
+    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].objects_free, 0);
     vl_central_give(class, &object, 1, "free");
     while (vl_place_run_other(0, 1, 1, VL_DENSE, &(struct vl_run){0}))
         fake_os_fail_from(FAKE_PROTECT, 1, ENOMEM);
     void *again;
-    ck_assert_uint_eq(vl_central_take(2, class, &again, 1), 1);
+    ck_assert_uint_eq(vl_central_take(&vl_node_heaps[2], class, &again, 1), 1);
     ck_assert_ptr_eq(again, object);
-    ck_assert_uint_eq(vl_central_take(2, class, &again, 1), 0);
+    ck_assert_uint_eq(vl_central_take(&vl_node_heaps[2], class, &again, 1), 0);
 }
 END_TEST
 
@@ -259,10 +259,10 @@ START_TEST(no_memory_gives_no_object)
     unsigned class = vl_class_of_size(64);
     void *objects[8];
     fake_os_fail_from(FAKE_ANY, 1, ENOMEM);
-    ck_assert_uint_eq(vl_central_take(0, class, objects, 8), 0);
-    ck_assert_uint_eq(vl_centrals[0][class].spans, 0);
+    ck_assert_uint_eq(vl_central_take(&vl_node_heaps[0], class, objects, 8), 0);
+    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].spans, 0);
     fake_os_heal();
-    ck_assert_uint_eq(vl_central_take(0, class, objects, 8), 8);
+    ck_assert_uint_eq(vl_central_take(&vl_node_heaps[0], class, objects, 8), 8);
 }
 END_TEST
 
@@ -299,7 +299,7 @@ static void expect_line(const char *line, const char *what, const void *pointer)
 START_TEST(misuse_is_told_and_leaves_the_lock_free)
 {
     unsigned class = vl_class_of_size(64);
-    struct vl_central *central = &vl_centrals[0][class];
+    struct vl_central *central = &vl_node_heaps[0].centrals[class];
     void *objects[4];
     take_exactly(0, class, objects, 4);
     void *const twice[] = {objects[0], objects[1], objects[0]};
@@ -342,7 +342,7 @@ static void *take_and_give(void *number)
         unsigned class = vl_class_of_size(sizes[kind]);
         unsigned *count = &counts[kind], batch = 1 + (unsigned)(random_next(&state) % BATCH_MAX);
         if (random_next(&state) % 2 == 0 && *count + batch <= HELD_MAX) {
-            unsigned got = vl_central_take(0, class, held[kind] + *count, batch);
+            unsigned got = vl_central_take(&vl_node_heaps[0], class, held[kind] + *count, batch);
             mark(held[kind] + *count, got, 0, tag);
             *count += got;
         } else {
@@ -365,9 +365,9 @@ START_TEST(every_object_has_one_holder)
     run_together(4, 1, take_and_give);
     ck_assert_uint_eq(doubles, 0);
     for (unsigned class = 1; class < VL_CLASSES; class ++) {
-        check_central(&vl_centrals[0][class]);
-        vl_central_release_empty(&vl_centrals[0][class]);
-        ck_assert_uint_eq(vl_centrals[0][class].spans, 0);
+        check_central(&vl_node_heaps[0].centrals[class]);
+        vl_central_release_empty(&vl_node_heaps[0].centrals[class]);
+        ck_assert_uint_eq(vl_node_heaps[0].centrals[class].spans, 0);
     }
     ck_assert_uint_eq(pages_used(), 0);
 }

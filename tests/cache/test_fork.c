@@ -64,7 +64,7 @@ static void tear_centrals(void)
 {
     for (unsigned node = 0; node < NODES; node++)
         for (unsigned class = 1; class < VL_CLASSES; class ++) {
-            struct vl_central *central = &vl_centrals[node][class];
+            struct vl_central *central = &vl_node_heaps[node].centrals[class];
             vl_set(&central->lock.word, class % 2 == 0 ? VL_LOCK_HELD : VL_LOCK_CONTENDED);
             for (unsigned list = 0; list < VL_SPAN_LISTS; list++)
                 for (struct vl_span *span = central->lists[list], *next; span != NULL;
@@ -216,7 +216,7 @@ static void *hold_locks_forever(void *unused)
 {
     vl_free(vl_alloc(100));
     vl_set(&vl_page_heaps[0].lock.word, VL_LOCK_HELD);
-    vl_set(&vl_centrals[0][vl_class_of_size(100)].lock.word, VL_LOCK_CONTENDED);
+    vl_set(&vl_node_heaps[0].centrals[vl_class_of_size(100)].lock.word, VL_LOCK_CONTENDED);
     pthread_barrier_wait(&both);
     for (;;)
         pause();

@@ -14,7 +14,7 @@ static void set_up(void)
 static void *take(size_t bytes, size_t align)
 {
     bool zeroed;
-    char *block = vl_large_take(0, bytes, align, &zeroed);
+    char *block = vl_large_take(&vl_node_heaps[0], bytes, align, &zeroed);
     ck_assert_ptr_nonnull(block);
     ck_assert(is_aligned(block, align));
     if (zeroed)
@@ -97,11 +97,11 @@ END_TEST
 START_TEST(no_memory_is_null)
 {
     bool zeroed;
-    ck_assert_ptr_null(vl_large_take(0, (size_t)1 << 60, 16, &zeroed));
-    ck_assert_ptr_null(vl_large_take(0, VL_BIG_MIN, (size_t)1 << 60, &zeroed));
+    ck_assert_ptr_null(vl_large_take(&vl_node_heaps[0], (size_t)1 << 60, 16, &zeroed));
+    ck_assert_ptr_null(vl_large_take(&vl_node_heaps[0], VL_BIG_MIN, (size_t)1 << 60, &zeroed));
     fake_os_fail_from(FAKE_ANY, 1, ENOMEM);
-    ck_assert_ptr_null(vl_large_take(0, VL_BIG_MIN, 16, &zeroed));
-    ck_assert_ptr_null(vl_large_take(0, VL_PAGE_SIZE, 16, &zeroed));
+    ck_assert_ptr_null(vl_large_take(&vl_node_heaps[0], VL_BIG_MIN, 16, &zeroed));
+    ck_assert_ptr_null(vl_large_take(&vl_node_heaps[0], VL_PAGE_SIZE, 16, &zeroed));
     fake_os_heal();
     give(take(VL_BIG_MIN, 16));
     give(take(VL_PAGE_SIZE, 16));
@@ -115,16 +115,16 @@ START_TEST(fresh_memory_is_known_to_be_zero)
 {
     size_t bytes = _i == 0 ? 500000 : 3 << 20;
     bool zeroed;
-    char *block = vl_large_take(0, bytes, 16, &zeroed);
+    char *block = vl_large_take(&vl_node_heaps[0], bytes, 16, &zeroed);
     ck_assert(zeroed);
     memset(block, 0x77, bytes);
     give(block);
-    char *again = vl_large_take(0, bytes, 16, &zeroed);
+    char *again = vl_large_take(&vl_node_heaps[0], bytes, 16, &zeroed);
     ck_assert_ptr_eq(again, block);
     ck_assert(!zeroed);
     give(again);
     vl_place_purge(0);
-    again = vl_large_take(0, bytes, 16, &zeroed);
+    again = vl_large_take(&vl_node_heaps[0], bytes, 16, &zeroed);
     ck_assert(zeroed);
     ck_assert(is_zero(again, bytes));
 }
@@ -171,7 +171,7 @@ START_TEST(kept_memory_is_bounded)
         if (*block != NULL)
             give(*block);
         size_t bytes = VL_BIG_MIN + random_next(&state) % (BYTES_MAX - VL_BIG_MIN);
-        *block = vl_large_take(0, bytes, 16, &zeroed);
+        *block = vl_large_take(&vl_node_heaps[0], bytes, 16, &zeroed);
         require(*block != NULL);
         if (step % 100 == 0)
             check_kept(BLOCKS * BYTES_MAX);

@@ -36,12 +36,12 @@ static bool take(struct vl_run *run, unsigned pages, unsigned align, enum vl_pop
     bool taken = vl_page_heap_take(&heap, pages, align, population, run);
     if (!taken)
         return false;
-    ck_assert_ptr_eq(run->heap, &heap);
+    ck_assert_ptr_eq(run->slice, heap.slice);
     ck_assert_uint_eq(run->pages, pages);
     ck_assert_uint_eq(run->page % align, 0);
-    ck_assert_ptr_eq(run->start, vl_region_start(&heap, run->region) + run->page * VL_PAGE_SIZE);
-    ck_assert_ptr_eq(vl_page_heap_region(&heap, run->start), run->region);
-    ck_assert_uint_eq(vl_page_in_region(&heap, run->start), run->page);
+    ck_assert_ptr_eq(run->start, vl_region_start(run->region) + run->page * VL_PAGE_SIZE);
+    ck_assert_ptr_eq(vl_region_of(heap.slice, run->start), run->region);
+    ck_assert_uint_eq(vl_page_in_region(heap.slice, run->start), run->page);
     ck_assert_uint_eq(run->region->population, population);
     ck_assert(!run->zeroed || is_zero(run->start, pages * VL_PAGE_SIZE));
     return true;
@@ -438,9 +438,10 @@ static void tear(uint64_t *random)
         for (unsigned word = 0; word < VL_REGION_BUCKET_WORDS; word++)
             heap.active[i].occupied[word] = random_next(random);
         for (unsigned bucket = 0; bucket < VL_REGION_BUCKETS; bucket++)
-            heap.active[i].buckets[bucket].first.plus_one = 1 + random_next(random) % REGIONS;
+            heap.active[i].buckets[bucket].first =
+                vl_slice_unit(heap.slice, random_next(random) % REGIONS);
     }
-    heap.empty.first.plus_one = heap.clean.last.plus_one = 1;
+    heap.empty.first = heap.clean.last = vl_slice_unit(heap.slice, 0);
     vl_set(&heap.pages_used, random_next(random));
     vl_set(&heap.regions_active, 12345);
     for (uint32_t i = 0; i < heap.fresh; i++) {
@@ -448,7 +449,7 @@ static void tear(uint64_t *random)
         region->pages_used = (uint16_t)random_next(random);
         region->free_run_max = (uint16_t)random_next(random);
         region->run_count = (uint16_t)random_next(random);
-        region->next.plus_one = region->prev.plus_one = 1;
+        region->next = region->prev = vl_slice_unit(heap.slice, 0);
     }
 }
 

@@ -14,7 +14,7 @@ static void start_empty(void)
     slice.unit_bytes = sizeof(struct vl_region);
     slice.unit_shift = VL_REGION_SHIFT;
     slice.units = map_table(REGIONS * sizeof(struct vl_region));
-    set = (struct vl_region_set){.slice = &slice};
+    set = (struct vl_region_set){0};
     memset(present, 0, sizeof present);
 }
 
@@ -50,31 +50,31 @@ END_TEST
 
 START_TEST(a_list_is_last_in_first_out_from_either_end)
 {
-    struct vl_region_list list = {{0}, {0}};
+    struct vl_region_list list = {NULL, NULL};
     for (unsigned i = 0; i < REGIONS; i++)
-        vl_region_link(&slice, &list, region_at(i));
-    ck_assert_ptr_eq(vl_region_at(&slice, list.first), region_at(REGIONS - 1));
-    ck_assert_ptr_eq(vl_region_at(&slice, list.last), region_at(0));
-    ck_assert_ptr_null(vl_region_at(&slice, region_at(0)->next));
-    ck_assert_ptr_null(vl_region_at(&slice, region_at(REGIONS - 1)->prev));
+        vl_region_link(&list, region_at(i));
+    ck_assert_ptr_eq(list.first, region_at(REGIONS - 1));
+    ck_assert_ptr_eq(list.last, region_at(0));
+    ck_assert_ptr_null(region_at(0)->next);
+    ck_assert_ptr_null(region_at(REGIONS - 1)->prev);
     for (unsigned i = 1; i < REGIONS; i++) {
-        ck_assert_ptr_eq(vl_region_at(&slice, region_at(i)->next), region_at(i - 1));
-        ck_assert_ptr_eq(vl_region_at(&slice, region_at(i - 1)->prev), region_at(i));
+        ck_assert_ptr_eq(region_at(i)->next, region_at(i - 1));
+        ck_assert_ptr_eq(region_at(i - 1)->prev, region_at(i));
     }
 
     /* From the middle, from both ends, then the only one. */
-    vl_region_unlink(&slice, &list, region_at(5));
-    ck_assert_ptr_eq(vl_region_at(&slice, region_at(6)->next), region_at(4));
-    ck_assert_ptr_eq(vl_region_at(&slice, region_at(4)->prev), region_at(6));
-    vl_region_unlink(&slice, &list, region_at(0));
-    ck_assert_ptr_eq(vl_region_at(&slice, list.last), region_at(1));
-    vl_region_unlink(&slice, &list, region_at(REGIONS - 1));
-    ck_assert_ptr_eq(vl_region_at(&slice, list.first), region_at(REGIONS - 2));
+    vl_region_unlink(&list, region_at(5));
+    ck_assert_ptr_eq(region_at(6)->next, region_at(4));
+    ck_assert_ptr_eq(region_at(4)->prev, region_at(6));
+    vl_region_unlink(&list, region_at(0));
+    ck_assert_ptr_eq(list.last, region_at(1));
+    vl_region_unlink(&list, region_at(REGIONS - 1));
+    ck_assert_ptr_eq(list.first, region_at(REGIONS - 2));
     for (unsigned i = 1; i < REGIONS - 1; i++)
         if (i != 5)
-            vl_region_unlink(&slice, &list, region_at(i));
-    ck_assert_uint_eq(list.first.plus_one, 0);
-    ck_assert_uint_eq(list.last.plus_one, 0);
+            vl_region_unlink(&list, region_at(i));
+    ck_assert_ptr_null(list.first);
+    ck_assert_ptr_null(list.last);
 }
 END_TEST
 

@@ -25,7 +25,7 @@ static int take_pages(unsigned node, unsigned pages)
     if (!vl_place_run(node, pages, 1, VL_DENSE, &run))
         return -1;
     const struct vl_slice *slice = vl_slice_of(run.start);
-    ck_assert_ptr_eq(slice, run.heap->slice);
+    ck_assert_ptr_eq(slice, run.slice);
     ck_assert_int_eq(slice->kind, VL_SLICE_NODE);
     memset(run.start, 1, VL_PAGE_SIZE);
     return slice->node;
@@ -86,7 +86,7 @@ START_TEST(nothing_is_bound_on_one_node)
     begin_world(1);
     bool zeroed;
     ck_assert_int_eq(take_pages(0, 1), 0);
-    ck_assert_ptr_nonnull(vl_place_big(VL_BIG_MIN, 1, &zeroed));
+    ck_assert_ptr_nonnull(vl_place_big(VL_BIG_MIN, 1, NULL, &zeroed));
     ck_assert_uint_eq(fake_os_count(FAKE_BIND), 0);
 }
 END_TEST
@@ -256,7 +256,7 @@ START_TEST(big_blocks_are_bound_to_no_node)
 {
     bool zeroed;
     begin_world(4);
-    char *block = vl_place_big(10 << 20, 1, &zeroed);
+    char *block = vl_place_big(10 << 20, 1, NULL, &zeroed);
     ck_assert_ptr_nonnull(block);
     ck_assert(zeroed);
     ck_assert_int_eq(vl_slice_of(block)->kind, VL_SLICE_BIG);
@@ -271,13 +271,13 @@ START_TEST(big_block_larger_than_any_slice_gets_its_own)
     fake_os_install();
     fake_os_set_address_limit(256 << 20);
     start_here();
-    ck_assert_ptr_nonnull(vl_place_big(VL_BIG_MIN, 1, &zeroed));
-    char *block = vl_place_big(100 << 20, VL_REGION_SIZE, &zeroed);
+    ck_assert_ptr_nonnull(vl_place_big(VL_BIG_MIN, 1, NULL, &zeroed));
+    char *block = vl_place_big(100 << 20, VL_REGION_SIZE, NULL, &zeroed);
     ck_assert_ptr_nonnull(block);
     ck_assert(is_aligned(block, VL_REGION_SIZE));
     block[0] = block[(100 << 20) - 1] = 1;
-    ck_assert_ptr_null(vl_place_big(300 << 20, 1, &zeroed));
-    ck_assert_ptr_nonnull(vl_place_big(VL_BIG_MIN, 1, &zeroed));
+    ck_assert_ptr_null(vl_place_big(300 << 20, 1, NULL, &zeroed));
+    ck_assert_ptr_nonnull(vl_place_big(VL_BIG_MIN, 1, NULL, &zeroed));
 }
 END_TEST
 
@@ -290,7 +290,7 @@ START_TEST(idle_slices_make_room)
     fake_os_set_address_limit(LIMIT);
     start_here();
     for (int round = 0; round < 20; round++) {
-        void *block = vl_place_big((unsigned)(LIMIT / 4 + (round << 20)), 1, &zeroed);
+        void *block = vl_place_big((unsigned)(LIMIT / 4 + (round << 20)), 1, NULL, &zeroed);
         ck_assert_msg(block != NULL, "no room for the block of round %d", round);
         vl_large_give(vl_slice_of(block), block, "free");
     }
@@ -327,7 +327,7 @@ START_TEST(no_huge_pages_where_they_are_forbidden)
     vl_options.hugepage_mode = VL_HUGEPAGE_NEVER;
     begin_world(2);
     vl_place_home(1);
-    ck_assert_ptr_nonnull(vl_place_big(VL_BIG_MIN, 1, &zeroed));
+    ck_assert_ptr_nonnull(vl_place_big(VL_BIG_MIN, 1, NULL, &zeroed));
     ck_assert_uint_eq(vl_slice_count, 2);
     ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_HUGE), 0);
     for (int i = 0; i < 2; i++) {
@@ -365,9 +365,9 @@ START_TEST(purge_reaches_every_heap)
     vl_options.purge_delay_ms = 1000;
     for (unsigned node = 0; node < 3; node++) {
         ck_assert(vl_place_run(node, WHOLE, 1, VL_DENSE, &run));
-        vl_page_heap_give(run.heap, run.region, run.page);
+        vl_place_give_run(run.slice, run.start);
     }
-    void *block = vl_place_big(BLOCK, 1, &zeroed);
+    void *block = vl_place_big(BLOCK, 1, NULL, &zeroed);
     vl_large_give(vl_slice_of(block), block, "free");
     ck_assert_uint_eq(vl_place_purge(1000), 0);
     fake_os_sleep(999);

@@ -1,0 +1,218 @@
+#include "hugepage/holding.h"
+
+static bool has_room(const struct vl_holding *holding, size_t pages)
+{
+    uint64_t used = vl_get(&holding->pages_used);
+    return used <= holding->pages_max && pages <= holding->pages_max - used;
+}
+
+bool vl_holding_has_room(struct vl_holding *holding, size_t pages)
+{
+    vl_lock(&holding->lock);
+    bool room = has_room(holding, pages);
+    vl_unlock(&holding->lock);
+    return room;
+}
+
+bool vl_holding_take(struct vl_holding *holding, unsigned pages, unsigned align,
+                     enum vl_population population, struct vl_run *run)
+{
+    vl_lock(&holding->lock);
+    bool taken = has_room(holding, pages) &&
+                 vl_region_set_take(&holding->active[population], pages, align, run);
+    if (taken)
+        vl_count(&holding->pages_used, pages);
+    vl_unlock(&holding->lock);
+    return taken;
+}
+
+/* Under the lock: a region that is in no set any more leaves. */
+static void depart(struct vl_holding *holding)
+{
+    vl_count(&holding->regions, -1u);
+    holding->away++;
+}
+
+struct vl_region *vl_holding_give(struct vl_holding *holding, struct vl_region *region,
+                                  unsigned page)
+{
+    vl_lock(&holding->lock);
+    unsigned pages = vl_region_set_give(&holding->active[region->population], region, page);
+    vl_count(&holding->pages_used, -(uint64_t)pages);
+    bool emptied = region->run_count == 0;
+    if (emptied)
+        depart(holding);
+    vl_unlock(&holding->lock);
+    return emptied ? region : NULL;
+}
+
+static struct vl_region *first_of(const struct vl_region_set *set)
+{
+    for (unsigned word = 0; word < VL_REGION_BUCKET_WORDS; word++)
+        if (set->occupied[word] != 0)
+            return set->buckets[word * 64 + vl_lowest_bit(set->occupied[word])].first;
+    return NULL;
+}
+
+struct vl_region *vl_holding_pop(struct vl_holding *holding)
+{
+    struct vl_region *region = NULL;
+    vl_lock(&holding->lock);
+    for (int i = 0; i < VL_POPULATIONS && region == NULL; i++)
+        region = first_of(&holding->active[i]);
+    if (region != NULL) {
+        vl_region_set_remove(&holding->active[region->population], region);
+        vl_count(&holding->pages_used, -(uint64_t)region->pages_used);
+        depart(holding);
+    }
+    vl_unlock(&holding->lock);
+    return region;
+}
+
+void vl_holding_expect(struct vl_holding *holding)
+{
+    vl_lock(&holding->lock);
+    holding->away++;
+    vl_unlock(&holding->lock);
+}
+
+/* Under the lock. */
+static void enter(struct vl_holding *holding, struct vl_region *region)
+{
+    vl_region_set_add(&holding->active[region->population], region);
+    vl_count(&holding->regions, 1);
+    vl_count(&holding->pages_used, region->pages_used);
+}
+
+void vl_holding_add(struct vl_holding *holding, struct vl_region *region,
+                    enum vl_population population)
+{
+    vl_lock(&holding->lock);
+    holding->away--;
+    if (region != NULL) {
+        region->population = (uint8_t)population;
+        enter(holding, region);
+    }
+    vl_unlock(&holding->lock);
+}
+
+void vl_holding_returned(struct vl_holding *holding)
+{
+    vl_lock(&holding->lock);
+    holding->away--;
+    vl_unlock(&holding->lock);
+}
+
+enum { PAGES_PER_GRAIN = VL_GRAIN_SIZE / VL_PAGE_SIZE };
+
+/* Under the lock. */
+static void count_big(struct vl_holding *holding, int blocks, int64_t grains)
+{
+    vl_count(&holding->big_blocks, (uint64_t)blocks);
+    vl_count(&holding->big_pages, (uint64_t)(grains * PAGES_PER_GRAIN));
+    vl_count(&holding->pages_used, (uint64_t)(grains * PAGES_PER_GRAIN));
+}
+
+/* What leads on from a block is written before what leads to it: a fork may stop us anywhere, and the
+ * list is followed by held_next alone then. */
+void vl_holding_note(struct vl_holding *holding, struct vl_extent *extent)
+{
+    vl_lock(&holding->lock);
+    extent->held_next = holding->big;
+    extent->held_prev = NULL;
+    extent->holder = holding;
+    if (holding->big != NULL)
+        holding->big->held_prev = extent;
+    atomic_signal_fence(memory_order_release);
+    holding->big = extent;
+    count_big(holding, 1, extent->grains);
+    vl_unlock(&holding->lock);
+}
+
+/* Under the lock. */
+static void forget(struct vl_holding *holding, struct vl_extent *extent)
+{
+    if (extent->held_prev != NULL)
+        extent->held_prev->held_next = extent->held_next;
+    else
+        holding->big = extent->held_next;
+    if (extent->held_next != NULL)
+        extent->held_next->held_prev = extent->held_prev;
+    extent->holder = NULL;
+    count_big(holding, -1, -(int64_t)extent->grains);
+}
+
+void vl_holding_forget(struct vl_holding *holding, struct vl_extent *extent)
+{
+    vl_lock(&holding->lock);
+    forget(holding, extent);
+    vl_unlock(&holding->lock);
+}
+
+void vl_holding_resized(struct vl_holding *holding, int64_t grains_more)
+{
+    vl_lock(&holding->lock);
+    count_big(holding, 0, grains_more);
+    vl_unlock(&holding->lock);
+}
+
+struct vl_extent *vl_holding_pop_big(struct vl_holding *holding)
+{
+    vl_lock(&holding->lock);
+    struct vl_extent *extent = holding->big;
+    if (extent != NULL)
+        forget(holding, extent);
+    vl_unlock(&holding->lock);
+    return extent;
+}
+
+void vl_holding_visit(struct vl_holding *holding, vl_visit_region *visit, void *argument)
+{
+    vl_lock(&holding->lock);
+    for (int i = 0; i < VL_POPULATIONS; i++)
+        for (unsigned bucket = 0; bucket < VL_REGION_BUCKETS; bucket++)
+            for (struct vl_region *region = holding->active[i].buckets[bucket].first; region != NULL;
+                 region = region->next)
+                visit(region, argument);
+    vl_unlock(&holding->lock);
+}
+
+static void find_again(struct vl_holding *holding, const struct vl_slice *slice)
+{
+    size_t count = vl_get(&slice->writable) >> VL_REGION_SHIFT;
+    for (size_t number = 0; number < count; number++) {
+        struct vl_region *region = vl_slice_unit(slice, number);
+        if (vl_get(&region->holder) != holding)
+            continue;
+        vl_region_recount(region);
+        enter(holding, region);
+    }
+}
+
+/* Follows the list of big blocks forwards, which is whole, and mends the rest. */
+static void recount_big(struct vl_holding *holding)
+{
+    vl_set(&holding->big_blocks, 0);
+    vl_set(&holding->big_pages, 0);
+    struct vl_extent *before = NULL;
+    for (struct vl_extent *at = holding->big; at != NULL; before = at, at = at->held_next) {
+        at->held_prev = before;
+        count_big(holding, 1, at->grains);
+    }
+}
+
+void vl_holding_after_fork(struct vl_holding *holding)
+{
+    bool torn = vl_lock_reset(&holding->lock) || holding->away != 0;
+    holding->away = 0;
+    if (!torn)
+        return;
+    for (int i = 0; i < VL_POPULATIONS; i++)
+        vl_region_set_clear(&holding->active[i]);
+    vl_set(&holding->regions, 0);
+    vl_set(&holding->pages_used, 0);
+    recount_big(holding);
+    for (uint32_t i = 0; i < vl_get(&vl_slice_count); i++)
+        if (vl_slices[i].kind == VL_SLICE_OBJECT)
+            find_again(holding, &vl_slices[i]);
+}

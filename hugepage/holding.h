@@ -1,0 +1,80 @@
+/*
+ * holding - the regions that one allocator object has leased: runs of pages in and out.
+ *
+ *      page heaps of slices for objects        one object's holding
+ *      +------+------+------+------+           +--------+--------+
+ *      | free | X's  | Y's  | X's  |  --lease->| region | region |  --take-> runs
+ *      +------+------+------+------+  <-return-+--------+--------+ <-give--
+ *
+ * So are big blocks, which it keeps a list of.
+ *
+ * Memory of an object is together, and goes back together: an object that is destroyed returns its
+ * regions whole, however many blocks are in use. Regions may be of several slices: small pages first,
+ * huge pages once the object is large.
+ *
+ * One lock per holding; regions are leased and returned with it released. A holding is type-stable, so
+ * that who looks at a region may look at its holder.
+ */
+#ifndef VL_HUGEPAGE_HOLDING_H
+#define VL_HUGEPAGE_HOLDING_H
+
+#include "hugepage/extent.h"
+#include "hugepage/page_heap.h"
+
+struct vl_holding {
+    struct vl_lock lock; /* protects all below, and every region held */
+    uint32_t away;       /* regions on their way from or to a page heap */
+    struct vl_region_set active[VL_POPULATIONS];
+
+    struct vl_extent *big; /* its big blocks, by held_next */
+
+    /* Set before anybody uses it: how much it may use, and what numa/place.c is to get for it. */
+    uint64_t pages_max;
+    int node; /* index; -1: the one of the thread that asks */
+    enum vl_hugepage_mode hugepage_mode; /* AUTO, NEVER or ALWAYS */
+
+    /* Written under the lock, read by anybody as statistics. */
+    _Atomic uint32_t regions;
+    _Atomic uint64_t pages_used;
+    _Atomic uint64_t big_blocks, big_pages; /* the latter are among pages_used */
+};
+
+/* A run from the regions it has; false if none has room, or it may not use as much. */
+bool vl_holding_take(struct vl_holding *holding, unsigned pages, unsigned align,
+                     enum vl_population population, struct vl_run *run);
+
+/* Gives back the run that begins at `page` of a region. If the region is empty then, it leaves: returned,
+ * else NULL. */
+struct vl_region *vl_holding_give(struct vl_holding *holding, struct vl_region *region,
+                                  unsigned page);
+
+/* Whether it may use so many pages more. */
+bool vl_holding_has_room(struct vl_holding *holding, size_t pages);
+
+/* A big block that it has got; that it has no longer; whose size has changed. */
+void vl_holding_note(struct vl_holding *holding, struct vl_extent *extent);
+void vl_holding_forget(struct vl_holding *holding, struct vl_extent *extent);
+void vl_holding_resized(struct vl_holding *holding, int64_t grains_more);
+
+/* A big block that it has got, forgotten now; NULL if there is none. */
+struct vl_extent *vl_holding_pop_big(struct vl_holding *holding);
+
+/* Any region leaves, whatever is in use in it; NULL if there is none. */
+struct vl_region *vl_holding_pop(struct vl_holding *holding);
+
+/* Before a region is leased; and when it is there, or NULL. */
+void vl_holding_expect(struct vl_holding *holding);
+void vl_holding_add(struct vl_holding *holding, struct vl_region *region,
+                    enum vl_population population);
+
+/* A region that has left is back in its page heap. */
+void vl_holding_returned(struct vl_holding *holding);
+
+/* Calls for each region held, under the lock. */
+typedef void vl_visit_region(struct vl_region *region, void *argument);
+void vl_holding_visit(struct vl_holding *holding, vl_visit_region *visit, void *argument);
+
+/* Child of a fork: frees the lock; if it was held, or a region on its way, builds the sets anew. */
+void vl_holding_after_fork(struct vl_holding *holding);
+
+#endif
