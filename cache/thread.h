@@ -93,8 +93,10 @@ static inline void vl_cache_swap(struct vl_cache *cache, unsigned class, bool co
 {
     void **top = cache->top[class];
     vl_count(&cache->inside, 1);
+    atomic_signal_fence(memory_order_seq_cst); /* for the child of a fork, as in vl_free */
     vl_own_set(&cache->top[class], cache->spare[class]);
     vl_own_set(&cache->spare[class], top);
+    atomic_signal_fence(memory_order_seq_cst);
     vl_count(&cache->inside, -1);
     cache->consumes[class] = consumes;
     cache->ticks--;

@@ -350,6 +350,7 @@ bool vl_page_heap_close(struct vl_page_heap *heap)
 /* Puts a region on the list its bitmaps say it belongs to. Who has leased one sees to it himself. */
 static void sort_in(struct vl_page_heap *heap, struct vl_region *region)
 {
+    region->slice = heap->slice->number; /* it may have been just about to be told */
     vl_count(&heap->hugetlb_bytes, region->hugetlb ? VL_REGION_SIZE : 0);
     if (region->state == VL_REGION_LOST)
         return;

@@ -450,6 +450,7 @@ static void tear(uint64_t *random)
         region->free_run_max = (uint16_t)random_next(random);
         region->run_count = (uint16_t)random_next(random);
         region->next = region->prev = vl_slice_unit(heap.slice, 0);
+        region->slice = (uint16_t)random_next(random);
     }
 }
 
