@@ -10,6 +10,7 @@
 #include "cache/large.h"
 #include "cache/magazine.h"
 #include "cache/misuse.h"
+#include "cache/object.h"
 #include "cache/query.h"
 #include "cache/span.h"
 #include "cache/stats.h"

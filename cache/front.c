@@ -6,6 +6,7 @@
 #include "cache/init.h"
 #include "cache/large.h"
 #include "cache/misuse.h"
+#include "cache/object.h"
 #include "cache/trim.h"
 
 #include <errno.h>
@@ -205,6 +206,10 @@ void vl_free_slow(void *block)
     }
     if ((uintptr_t)block % VL_MIN_ALIGN != 0)
         vl_misuse("free", VL_MISUSE_INTERIOR, block);
+    if (slice->kind == VL_SLICE_OBJECT) {
+        vl_object_give(vl_object_of(slice, block), block, "free");
+        return;
+    }
     struct vl_cache *cache = vl_cache_enter();
     give_small(cache, slice->node, class, block);
     vl_cache_leave(cache);
@@ -221,6 +226,14 @@ size_t vl_good_size(size_t align, size_t size)
 {
     unsigned class = class_for(size, align);
     return class != VL_CLASS_NONE ? vl_size_classes[class].size : vl_large_good_size(size, align);
+}
+
+/* A block of the allocator object that another one is of, or of no object. */
+static void *alloc_beside(const struct vl_slice *slice, const void *block, size_t size)
+{
+    bool of_node = slice == NULL || slice->kind == VL_SLICE_NODE;
+    struct vl_object *object = of_node ? NULL : vl_object_of(slice, block);
+    return object != NULL ? vl_object_take(object, size) : vl_alloc(size);
 }
 
 void *vl_resize(void *block, size_t size)
@@ -240,7 +253,7 @@ void *vl_resize(void *block, size_t size)
             return resized;
     }
     int errno_before = errno;
-    void *moved = vl_alloc(size);
+    void *moved = alloc_beside(slice, block, size);
     if (moved == NULL && size <= have) {
         errno = errno_before; /* a block can always shrink */
         return block;

@@ -1,6 +1,7 @@
 # cache - objects: spans, magazines, threads, and the front door.
 
 VL_SOURCES += \
+	%D%/allocator.c \
 	%D%/boot.c \
 	%D%/boot.h \
 	%D%/cache.h \
@@ -20,6 +21,8 @@ VL_SOURCES += \
 	%D%/magazine.h \
 	%D%/misuse.c \
 	%D%/misuse.h \
+	%D%/object.c \
+	%D%/object.h \
 	%D%/query.c \
 	%D%/query.h \
 	%D%/span.c \

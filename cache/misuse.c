@@ -7,6 +7,8 @@ static const char *const reasons[] = {
     [VL_MISUSE_UNALLOCATED] = "freed already or never allocated:",
     [VL_MISUSE_INTERIOR] = "not the start of a block:",
     [VL_MISUSE_DOUBLE_FREE] = "double free of",
+    [VL_MISUSE_OTHER] = "a block of another allocator:",
+    [VL_MISUSE_LIVE] = "in use already, not destroyed:",
 };
 
 /* What the class map says of the pointer. */

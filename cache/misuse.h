@@ -14,6 +14,8 @@ enum vl_misuse {
     VL_MISUSE_UNALLOCATED, /* from our address space, where nothing is allocated */
     VL_MISUSE_INTERIOR,    /* not the start of a block */
     VL_MISUSE_DOUBLE_FREE,
+    VL_MISUSE_OTHER, /* of another allocator object, or of the process's heap */
+    VL_MISUSE_LIVE,  /* an allocator object that is to be initialised a second time */
 };
 
 _Noreturn void vl_misuse(const char *function, enum vl_misuse what, const void *pointer);

@@ -18,8 +18,9 @@
 static uint64_t cached_objects(unsigned class)
 {
     uint64_t objects = 0;
-    for (unsigned node = 0; node < vl_topology.count; node++)
-        objects += vl_idstack_count(vl_get(&vl_node_heaps[node].depots[class].full.word)) *
+    const struct vl_heap *heap;
+    for (uint32_t number = 0; (heap = vl_heap_at(number)) != NULL; number++)
+        objects += vl_idstack_count(vl_get(&heap->depots[class].full.word)) *
                    (uint64_t)vl_size_classes[class].capacity;
     for (uint32_t id = 1; id < vl_pool_end(&vl_cache_pool); id++)
         objects += vl_cache_count(vl_pool_item(&vl_cache_pool, id), class);
@@ -35,8 +36,9 @@ static void add_class(struct vl_stats *stats, unsigned class, uint64_t *span_pag
 {
     const struct vl_size_class *c = &vl_size_classes[class];
     uint64_t taken = 0;
-    for (unsigned node = 0; node < vl_topology.count; node++) {
-        const struct vl_central *central = &vl_node_heaps[node].centrals[class];
+    const struct vl_heap *heap;
+    for (uint32_t number = 0; (heap = vl_heap_at(number)) != NULL; number++) {
+        const struct vl_central *central = &heap->centrals[class];
         uint64_t spans = vl_get(&central->spans), free = vl_get(&central->objects_free);
         taken += below_zero_is_zero(spans * c->objects, free);
         stats->span_free_bytes += free * c->size;
@@ -105,6 +107,10 @@ void vl_stats_take(struct vl_stats *stats)
         else
             add_big_heap(stats, &vl_big_heaps[i]);
     }
+    const struct vl_heap *heap;
+    for (uint32_t number = 0; (heap = vl_heap_at(number)) != NULL; number++)
+        pages_used += below_zero_is_zero(vl_get(&heap->holding.pages_used),
+                                         vl_get(&heap->holding.big_pages));
     stats->run_bytes = below_zero_is_zero(pages_used, span_pages) << VL_PAGE_SHIFT;
     uint32_t end = vl_pool_end(&vl_cache_pool);
     stats->caches = end == 0 ? 0 : end - 1;

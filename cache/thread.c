@@ -71,13 +71,12 @@ void vl_cache_follow_fill(struct vl_cache *cache)
     set_home(cache, cache->node);
 }
 
-static struct vl_cache *make_cache(unsigned node)
+/* One without magazines, and without a heap. */
+static struct vl_cache *make_bare(void)
 {
     uint32_t id = vl_pool_take(&vl_cache_pool, 1);
     if (id == 0)
         return NULL;
-    if (id > 1)
-        vl_fork_watch(); /* a second thread, which a fork may find busy */
     struct vl_cache *cache = vl_pool_item(&vl_cache_pool, id);
     for (unsigned bin = 0; bin < VL_BINS; bin++)
         vl_own_set(&cache->top[bin], vl_null_magazine);
@@ -85,6 +84,17 @@ static struct vl_cache *make_cache(unsigned node)
         vl_own_set(&cache->spare[class], vl_null_magazine);
     cache->outbox = vl_null_magazine;
     cache->ticks = TICKS;
+    vl_set(&cache->identity, id);
+    return cache;
+}
+
+static struct vl_cache *make_cache(unsigned node)
+{
+    struct vl_cache *cache = make_bare();
+    if (cache == NULL)
+        return NULL;
+    if (vl_get(&cache->identity) > 1)
+        vl_fork_watch(); /* a second thread, which a fork may find busy */
     set_home(cache, node);
     return cache;
 }
@@ -92,6 +102,12 @@ static struct vl_cache *make_cache(unsigned node)
 static uint8_t refill_first(unsigned class)
 {
     return class <= VL_TINY_CLASSES ? VL_SPAN_GROUP : REFILL_FIRST;
+}
+
+static void begin_small(struct vl_cache *cache)
+{
+    for (unsigned class = 1; class < VL_CLASSES; class++)
+        cache->refill[class] = refill_first(class);
 }
 
 static struct vl_cache *take_cache(void)
@@ -103,8 +119,7 @@ static struct vl_cache *take_cache(void)
     if (cache == NULL)
         return NULL;
     vl_cache_follow_fill(cache);
-    for (unsigned class = 1; class < VL_CLASSES; class++)
-        cache->refill[class] = refill_first(class);
+    begin_small(cache);
     vl_set_release(&cache->state, VL_CACHE_OWNED); /* from now on statistics look at it */
     return cache;
 }
@@ -113,6 +128,7 @@ static void park(struct vl_cache *cache)
 {
     vl_set(&cache->state, VL_CACHE_PARKED);
     vl_set(&cache->inside, 0);
+    vl_count(&cache->identity, (uint64_t)1 << VL_ID_BITS);
     vl_idstack_push(&vl_exchanges[cache->node].parked, vl_pool_id(&vl_cache_pool, cache), link_of,
                     VL_IDSTACK_COUNT_MAX);
 }
@@ -401,13 +417,20 @@ static void *take_single(struct vl_heap *heap, unsigned class)
     return vl_central_take(heap, class, &object, 1) == 1 ? object : NULL;
 }
 
-void *vl_cache_refill(struct vl_cache *cache, unsigned class)
+/* What a thread's own cache sees to when it needs objects. */
+static void come_home(struct vl_cache *cache)
 {
-    tick(cache);
     vl_cache_follow_fill(cache); /* mallopt may have changed it */
     consider_home(cache);
     if (vl_topology.count > 1)
         vl_inbox_open(cache->node);
+}
+
+void *vl_cache_refill(struct vl_cache *cache, unsigned class)
+{
+    tick(cache);
+    if (!cache->heap->holds)
+        come_home(cache);
     weigh(cache, class);
     cache->consumes[class] = false;
     if (!load(cache, class))
@@ -502,6 +525,43 @@ void vl_cache_send(struct vl_cache *cache, unsigned class, void *object)
         }
     }
     *--cache->outbox = object;
+}
+
+/* Taken back, for the next object. */
+static struct vl_idstack spares;
+
+struct vl_cache *vl_cache_lend(struct vl_heap *heap, unsigned node)
+{
+    uint32_t id = vl_idstack_pop(&spares, link_of);
+    struct vl_cache *cache = id != 0 ? vl_pool_item(&vl_cache_pool, id) : make_bare();
+    if (cache == NULL)
+        return NULL;
+    cache->node = (uint16_t)node;
+    cache->heap = heap;
+    begin_small(cache);
+    vl_set_release(&cache->state, VL_CACHE_LENT);
+    return cache;
+}
+
+static void **forgotten(const struct vl_cache *cache, unsigned class, void **top)
+{
+    if (!vl_magazine_is_null(top))
+        vl_magazine_give(cache->node, vl_magazine_of(top) + vl_size_classes[class].capacity);
+    return vl_null_magazine;
+}
+
+void vl_cache_take_back(struct vl_cache *cache)
+{
+    vl_set(&cache->state, VL_CACHE_START);
+    vl_set(&cache->holder, 0);
+    vl_set(&cache->serial, 0);
+    for (unsigned class = 1; class < VL_CLASSES; class++) {
+        vl_own_set(&cache->top[class], forgotten(cache, class, cache->top[class]));
+        vl_own_set(&cache->spare[class], forgotten(cache, class, cache->spare[class]));
+    }
+    memset(cache->consumes, 0, sizeof cache->consumes);
+    weigh_all(cache);
+    vl_idstack_push(&spares, vl_pool_id(&vl_cache_pool, cache), link_of, VL_IDSTACK_COUNT_MAX);
 }
 
 void vl_cache_after_fork(void)

@@ -20,13 +20,14 @@
 
 #include "cache/heap.h"
 
-enum { VL_CACHE_SHIFT = 12 };
+enum { VL_CACHE_SHIFT = 12, VL_CACHE_RECENT = 16 };
 
 enum vl_cache_state {
     VL_CACHE_START,    /* the shared one before, */
     VL_CACHE_GONE,     /* and the one after a thread's own */
     VL_CACHE_OWNED,    /* by a live thread */
     VL_CACHE_PARKED,   /* in its node's stack */
+    VL_CACHE_LENT,     /* to an allocator object, for one of its threads (object.h) */
 };
 
 struct vl_cache {
@@ -52,6 +53,16 @@ struct vl_cache {
 
     /* All that was ever put into the outbox: less what has arrived, it is on its way. */
     _Atomic uint64_t sent_blocks, sent_bytes;
+
+    /* A thread's own: its number, and how many threads had it before. Who is gone has no cache of that
+     * identity any more. */
+    _Atomic uint64_t identity;
+    struct vl_cache *recent[VL_CACHE_RECENT]; /* of its caches for objects, by their serial numbers */
+
+    /* One that is lent: to which object, for the thread of which identity, and the id of the object's
+     * next. */
+    _Atomic uint64_t serial, holder;
+    uint32_t next_of_object;
 
     void **spare[VL_CLASSES];
     uint8_t strangers[VL_TINY_CLASSES + 1]; /* tiny objects sent home before any was allocated */
@@ -145,6 +156,11 @@ void vl_cache_flush(struct vl_cache *cache);
 
 /* Empties the parked caches of every node. */
 void vl_cache_flush_parked(void);
+
+/* A cache for the blocks of an object's heap, which gets its magazines from `node`; NULL if there is
+ * none. And back: what is in it is forgotten. */
+struct vl_cache *vl_cache_lend(struct vl_heap *heap, unsigned node);
+void vl_cache_take_back(struct vl_cache *cache);
 
 /* Child of a fork: parks the caches of the threads that are not there any more. */
 void vl_cache_after_fork(void);

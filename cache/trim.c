@@ -14,6 +14,18 @@ static void drain_depot(struct vl_heap *heap, unsigned class)
     }
 }
 
+void vl_trim_depots(struct vl_heap *heap)
+{
+    for (unsigned class = 1; class < VL_CLASSES; class++)
+        drain_depot(heap, class);
+}
+
+void vl_trim_spans(struct vl_heap *heap)
+{
+    for (unsigned class = 1; class < VL_CLASSES; class++)
+        vl_central_release_empty(&heap->centrals[class]);
+}
+
 size_t vl_trim(void)
 {
     if (!vl_start())
@@ -25,12 +37,10 @@ size_t vl_trim(void)
     vl_cache_flush_parked();
     for (unsigned node = 0; node < vl_topology.count; node++) {
         vl_inbox_open(node);
-        for (unsigned class = 1; class < VL_CLASSES; class++)
-            drain_depot(&vl_node_heaps[node], class);
+        vl_trim_depots(&vl_node_heaps[node]);
     }
     /* After all of them: what comes out of one node's depots may be another's. */
     for (unsigned node = 0; node < vl_topology.count; node++)
-        for (unsigned class = 1; class < VL_CLASSES; class++)
-            vl_central_release_empty(&vl_node_heaps[node].centrals[class]);
+        vl_trim_spans(&vl_node_heaps[node]);
     return vl_place_purge(0);
 }

@@ -2,11 +2,15 @@
 #ifndef VL_CACHE_TRIM_H
 #define VL_CACHE_TRIM_H
 
-#include <stddef.h>
+#include "cache/heap.h"
 
 /* Empties the caller's cache, parked ones and the depots into spans, spans into regions, and returns
  * the memory of empty regions and free big blocks; tells how many bytes. Caches of other live
  * threads stay as they are. */
 size_t vl_trim(void);
+
+/* Empties a heap's depots into its spans, and gives back those that are empty. */
+void vl_trim_depots(struct vl_heap *heap);
+void vl_trim_spans(struct vl_heap *heap);
 
 #endif

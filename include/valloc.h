@@ -85,9 +85,111 @@ int valloc_regions(int (*visit)(const struct valloc_region *region, void *argume
                    void *argument);
 int valloc_walk(int (*visit)(void *block, size_t size, void *argument), void *argument);
 
+/*
+ * Allocator objects: heaps of their own, beside the process's. What was taken from one is together in
+ * memory, on one node if so wished, and goes back in one call. Any number of threads may use one at
+ * the same time; none may while it is destroyed. A block of an object may also be given to free,
+ * realloc and the like.
+ *
+ *     MemoryAllocator mesh;
+ *     if (valloc_init(&mesh, 1000, 4) != 0) ...
+ *     double *cell = valloc_block(&mesh, 1024);
+ *     revalloc(&mesh, cell);          kept for quick reuse
+ *     valloc_cleanup(&mesh);          gives back to the system what is not in use
+ *     valloc_destroy(&mesh);          gives everything back, blocks in use included
+ *
+ * The struct is a name for the object, and may be copied. Functions given NULL, an object never
+ * initialised or one that was destroyed return -1, NULL or 0 and do nothing. What cannot be right ends
+ * the program with one line: to initialise an object that lives, to free a block that is another's,
+ * that begins elsewhere, or that is free already (that is found when it is the thread's latest
+ * few, or when it comes back to its span).
+ */
+typedef struct MemoryAllocator {
+    uint64_t serial; /* these are valloc's own */
+    uint64_t number;
+} MemoryAllocator;
+
+/* A thread's cache of an object's blocks; for that thread only. */
+typedef struct ThreadCache ThreadCache;
+
+/* Once limits, kept for source that names them. */
+#define MAX_THREADS 64
+#define MAX_CACHE_BLOCKS 64
+
+/* 0, or -1 if there is no memory or an argument is negative. `initial_blocks`: address space for so
+ * many small blocks is set aside. `num_threads`: a hint; 0: threads get no caches. */
+int valloc_init(MemoryAllocator *allocator, int initial_blocks, int num_threads);
+
+enum valloc_hugepages { VALLOC_HUGEPAGES_AUTO, VALLOC_HUGEPAGES_NEVER, VALLOC_HUGEPAGES_ALWAYS };
+
+/* Zeroed but for `size`, this is what valloc_init takes. */
+struct valloc_opts {
+    size_t size;        /* of this struct, for later versions */
+    int initial_blocks; /* these two as in valloc_init, but */
+    int num_threads;    /* -1: no caches; 0: any number of threads */
+    int node_plus_one;  /* NUMA node whose memory is preferred; 0: the one of the thread that asks */
+    enum valloc_hugepages hugepages;
+    size_t limit;       /* bytes of memory in blocks and caches; 0: none */
+    const char *name;   /* for reports; up to 31 characters are kept */
+};
+int valloc_init_opts(MemoryAllocator *allocator, const struct valloc_opts *opts);
+
+void *valloc_block(MemoryAllocator *allocator, size_t size);
+void revalloc(MemoryAllocator *allocator, void *block);
+void free_valloc(MemoryAllocator *allocator, void *block);
+void valloc_destroy(MemoryAllocator *allocator);
+
+/*
+ * Gives back what is not in use, and tells how many bytes of memory went to the system.
+ *
+ *     1    the calling thread's cache, and those of threads that are gone, go to the spans
+ *     2    and what lies between threads; regions and big blocks that are free go to the system
+ *     3    and address space of slices in which nothing is in use, once nobody looks at their tables
+ *
+ * valloc_cleanup is level 3. NULL, or valloc_default(): of the process's heap.
+ */
+void valloc_cleanup(MemoryAllocator *allocator);
+size_t valloc_cleanup_level(MemoryAllocator *allocator, int level);
+
+/* The process's heap, that malloc and free work on, as an object; it cannot be destroyed. */
+MemoryAllocator *valloc_default(void);
+
+/* The calling thread's cache of an object, or NULL if it has none. A size to cache_free may be 0. */
+ThreadCache *valloc_thread_cache(MemoryAllocator *allocator);
+void *valloc_cache_allocate(ThreadCache *cache, size_t size);
+void valloc_cache_free(ThreadCache *cache, void *block, size_t size);
+
+/* Frees what valloc(size), malloc or another of the family gave. */
+void valloc_free_sized(void *block, size_t size);
+
 #if defined(__GNUC__)
 #pragma GCC visibility pop
 #endif
+
+/*
+ * Names of valloc's forerunners. They are here and not in the library, where they would take the place
+ * of functions of that name in any program that it is preloaded into. `valloc(size)` is libc's, which
+ * maps whole pages as theirs did.
+ */
+static inline ThreadCache *get_thread_cache(MemoryAllocator *allocator)
+{
+    return valloc_thread_cache(allocator);
+}
+
+static inline void *cache_allocate(ThreadCache *cache, size_t size)
+{
+    return valloc_cache_allocate(cache, size);
+}
+
+static inline void cache_free(ThreadCache *cache, void *block, size_t size)
+{
+    valloc_cache_free(cache, block, size);
+}
+
+static inline void vfree(void *block, size_t size)
+{
+    valloc_free_sized(block, size);
+}
 
 #ifdef __cplusplus
 }

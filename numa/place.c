@@ -268,16 +268,21 @@ static struct vl_region *lease(struct vl_holding *holding)
     return region;
 }
 
+bool vl_place_lease(struct vl_holding *holding, enum vl_population population)
+{
+    vl_holding_expect(holding);
+    struct vl_region *region = lease(holding);
+    vl_holding_add(holding, region, population);
+    return region != NULL;
+}
+
 bool vl_place_run_held(struct vl_holding *holding, unsigned pages, unsigned align,
                        enum vl_population population, struct vl_run *run)
 {
     while (!vl_holding_take(holding, pages, align, population, run)) {
         if (!vl_holding_has_room(holding, pages))
             return false;
-        vl_holding_expect(holding);
-        struct vl_region *region = lease(holding);
-        vl_holding_add(holding, region, population);
-        if (region == NULL)
+        if (!vl_place_lease(holding, population))
             return false;
     }
     return true;

@@ -35,6 +35,9 @@ bool vl_place_run_other(unsigned other, unsigned pages, unsigned align,
 bool vl_place_run_held(struct vl_holding *holding, unsigned pages, unsigned align,
                        enum vl_population population, struct vl_run *run);
 
+/* One more region for an object; false if there is none. */
+bool vl_place_lease(struct vl_holding *holding, enum vl_population population);
+
 /* Gives back the run that begins at `start`, in a slice of regions, wherever it was taken from. */
 void vl_place_give_run(const struct vl_slice *slice, const void *start);
 

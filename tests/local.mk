@@ -15,6 +15,7 @@ UNIT_TESTS = \
 	%D%/cache/test_front \
 	%D%/cache/test_large \
 	%D%/cache/test_magazine \
+	%D%/cache/test_object \
 	%D%/cache/test_query \
 	%D%/cache/test_remote \
 	%D%/cache/test_span \
