@@ -128,6 +128,8 @@ static int walk_node_slice(struct block_walk *walk)
     struct vl_region_view view;
     int result = 0;
     walk->cached_bytes = vl_get_acquire(&walk->slice->writable);
+    if (walk->cached_bytes == 0)
+        return 0; /* a home that nothing was taken from yet */
     size_t bitmap_bytes = vl_round_up(walk->cached_bytes / VL_MIN_ALIGN / 8, vl_os_page_size);
     walk->cached = vl_os->reserve(bitmap_bytes);
     if (walk->cached == NULL)

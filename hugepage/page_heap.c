@@ -1,5 +1,6 @@
 #include "hugepage/page_heap.h"
 
+#include "hugepage/holding.h"
 #include "hugepage/hugetlb.h"
 
 #include <string.h>
@@ -311,21 +312,44 @@ void vl_page_heap_return_memory(struct vl_page_heap *heap, struct vl_region *reg
     vl_unlock(&heap->lock);
 }
 
+/* Under the lock of whose region it is. */
+static void copy_view(const struct vl_region *region, struct vl_region_view *view)
+{
+    view->state = region->state;
+    view->pages_used = region->pages_used;
+    for (unsigned page = 0; page < VL_REGION_PAGES; page++) {
+        bool begins = vl_region_is_used(region, page) && region->head[page] == page;
+        view->run_pages[page] = (uint16_t)(begins ? vl_region_run_pages(region, page) : 0);
+    }
+}
+
+/* False if it is not this holder's any more. */
+static bool view_held(struct vl_holding *holder, const struct vl_region *region,
+                      struct vl_region_view *view)
+{
+    vl_lock(&holder->lock);
+    bool held = vl_get(&region->holder) == holder;
+    if (held)
+        copy_view(region, view);
+    vl_unlock(&holder->lock);
+    return held;
+}
+
 bool vl_page_heap_view(struct vl_page_heap *heap, uint32_t number, struct vl_region_view *view)
 {
-    vl_lock(&heap->lock);
-    bool there = number < heap->fresh;
-    const struct vl_region *region = there ? vl_slice_unit(heap->slice, number) : NULL;
-    if (there) {
-        view->state = region->state;
-        view->pages_used = region->pages_used;
-        for (unsigned page = 0; page < VL_REGION_PAGES; page++) {
-            bool begins = vl_region_is_used(region, page) && region->head[page] == page;
-            view->run_pages[page] = (uint16_t)(begins ? vl_region_run_pages(region, page) : 0);
-        }
-    }
-    vl_unlock(&heap->lock);
-    return there;
+    const struct vl_region *region = vl_slice_unit(heap->slice, number);
+    struct vl_holding *holder;
+    do {
+        vl_lock(&heap->lock);
+        bool there = number < heap->fresh;
+        holder = there ? vl_get(&region->holder) : NULL;
+        if (there && holder == NULL)
+            copy_view(region, view);
+        vl_unlock(&heap->lock);
+        if (!there)
+            return false;
+    } while (holder != NULL && !view_held(holder, region, view));
+    return true;
 }
 
 bool vl_page_heap_close(struct vl_page_heap *heap)
