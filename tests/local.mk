@@ -3,6 +3,8 @@
 #   unit programs   tests/FOLDER/test_NAME.c, one for each source file, run twice: against the
 #                   objects as shipped, and as test_NAME.verify against those that check every
 #                   invariant; tests/exhaustive/ has those that try everything in small
+#   model programs  tests/model/test_NAME.c: sources compiled so that an explorer decides which
+#                   thread goes on before each atomic access
 #   api programs    tests/api/test_NAME.c, which know libc's names only; run with the library
 #                   preloaded
 #   C++ programs    the same in C++
@@ -44,6 +46,13 @@ UNIT_TESTS = \
 	%D%/hugepage/test_region_set \
 	%D%/numa/test_place \
 	%D%/numa/test_topology
+
+MODEL_TESTS = \
+	%D%/model/test_cache \
+	%D%/model/test_explore \
+	%D%/model/test_idstack \
+	%D%/model/test_slice \
+	%D%/model/test_turn
 
 API_TESTS = \
 	%D%/api/test_alignment \
@@ -100,6 +109,10 @@ check_PROGRAMS += $(UNIT_TESTS) $(API_TESTS)
 check_LIBRARIES += %D%/libharness.a %D%/libharness_verify.a
 endif
 
+if VL_CAN_EXPLORE
+check_PROGRAMS += $(MODEL_TESTS)
+endif
+
 if VL_HAVE_CXX
 check_PROGRAMS += $(CXX_TESTS)
 endif
@@ -109,6 +122,20 @@ endif
 %C%_libharness_a_SOURCES = $(harness_sources) $(test_headers)
 %C%_libharness_verify_a_SOURCES = $(harness_sources) $(test_headers)
 %C%_libharness_verify_a_CPPFLAGS = $(AM_CPPFLAGS) -DVL_VERIFY=1
+
+# The folder with the other core/atomic.h comes before that of the sources.
+MODEL_CPPFLAGS = -iquote $(srcdir)/%D%/model/shim $(AM_CPPFLAGS)
+model_sources = %D%/model/explore.c %D%/model/explore.h %D%/model/shim/core/atomic.h
+%C%_model_test_cache_SOURCES = %D%/model/test_cache.c $(model_sources) cache/magazine.c core/pool.c
+%C%_model_test_cache_CPPFLAGS = $(MODEL_CPPFLAGS)
+%C%_model_test_explore_SOURCES = %D%/model/test_explore.c $(model_sources)
+%C%_model_test_explore_CPPFLAGS = $(MODEL_CPPFLAGS)
+%C%_model_test_idstack_SOURCES = %D%/model/test_idstack.c $(model_sources)
+%C%_model_test_idstack_CPPFLAGS = $(MODEL_CPPFLAGS)
+%C%_model_test_slice_SOURCES = %D%/model/test_slice.c $(model_sources)
+%C%_model_test_slice_CPPFLAGS = $(MODEL_CPPFLAGS)
+%C%_model_test_turn_SOURCES = %D%/model/test_turn.c $(model_sources)
+%C%_model_test_turn_CPPFLAGS = $(MODEL_CPPFLAGS)
 
 # A twin needs no objects of its own.  Its headers are the library's, a change
 # of which makes the archive anew, or the tests'.
@@ -128,6 +155,9 @@ MOSTLYCLEANFILES += $(VERIFY_TESTS)
 
 if VL_HAVE_CHECK
 TESTS += $(UNIT_TESTS) $(VERIFY_TESTS)
+endif
+if VL_CAN_EXPLORE
+TESTS += $(MODEL_TESTS)
 endif
 TESTS += %D%/layers.sh %D%/docs.sh
 if VL_CAN_PRELOAD
