@@ -9,8 +9,9 @@
 #include <dlfcn.h>
 
 /* liburcu is ours. */
-static void *open_library(const char *name, int flags);
-static void *find_symbol(void *library, const char *name);
+/* Without liburcu the library asks for neither. */
+__attribute__((unused)) static void *open_library(const char *name, int flags);
+__attribute__((unused)) static void *find_symbol(void *library, const char *name);
 #define dlopen open_library
 #define dlsym  find_symbol
 
