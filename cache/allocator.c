@@ -1,6 +1,7 @@
 /* allocator - the functions of valloc.h on allocator objects. */
 #include "valloc.h"
 
+#include "cache/counters.h"
 #include "cache/front.h"
 #include "cache/init.h"
 #include "cache/misuse.h"
@@ -99,33 +100,45 @@ int valloc_init(MemoryAllocator *allocator, int initial_blocks, int num_threads)
     return num_threads < 0 ? invalid() : valloc_init_opts(allocator, &opts);
 }
 
+static void *take(struct vl_object *object, size_t size)
+{
+    vl_note(VL_COUNT_MALLOC);
+    return vl_object_take(object, size);
+}
+
+static void give(struct vl_object *object, void *block, const char *function)
+{
+    vl_note(VL_COUNT_FREE);
+    vl_object_give(object, block, function);
+}
+
 void *valloc_block(MemoryAllocator *allocator, size_t size)
 {
     struct vl_object *object = object_of(allocator);
     if (object != NULL)
-        return vl_object_take(object, size);
+        return take(object, size);
     return allocator != NULL && is_process_heap(allocator) ? vl_alloc(size) : NULL;
 }
 
-static void give(MemoryAllocator *allocator, void *block, const char *function)
+static void release(MemoryAllocator *allocator, void *block, const char *function)
 {
     struct vl_object *object = object_of(allocator);
     if (block == NULL)
         return;
     if (object != NULL)
-        vl_object_give(object, block, function);
+        give(object, block, function);
     else if (allocator != NULL && is_process_heap(allocator))
         vl_free(block);
 }
 
 void revalloc(MemoryAllocator *allocator, void *block)
 {
-    give(allocator, block, "revalloc");
+    release(allocator, block, "revalloc");
 }
 
 void free_valloc(MemoryAllocator *allocator, void *block)
 {
-    give(allocator, block, "free_valloc");
+    release(allocator, block, "free_valloc");
 }
 
 static size_t clean_process(int level)
@@ -194,8 +207,7 @@ void *valloc_cache_allocate(ThreadCache *thread_cache, size_t size)
     struct vl_cache *cache = checked(thread_cache);
     if (cache == NULL)
         return NULL;
-    return cache->heap->holds ? vl_object_take((struct vl_object *)cache->heap, size)
-                              : vl_alloc(size);
+    return cache->heap->holds ? take((struct vl_object *)cache->heap, size) : vl_alloc(size);
 }
 
 void valloc_cache_free(ThreadCache *thread_cache, void *block, size_t size)
@@ -205,7 +217,7 @@ void valloc_cache_free(ThreadCache *thread_cache, void *block, size_t size)
     if (cache == NULL || block == NULL)
         return;
     if (cache->heap->holds)
-        vl_object_give((struct vl_object *)cache->heap, block, "cache_free");
+        give((struct vl_object *)cache->heap, block, "cache_free");
     else
         vl_free(block);
 }

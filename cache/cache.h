@@ -3,6 +3,7 @@
 #define VL_CACHE_CACHE_H
 
 #include "cache/central.h"
+#include "cache/counters.h"
 #include "cache/fork.h"
 #include "cache/front.h"
 #include "cache/heap.h"

@@ -2,6 +2,7 @@
 
 #include "cache/boot.h"
 #include "cache/central.h"
+#include "cache/counters.h"
 #include "cache/fork.h"
 #include "cache/init.h"
 #include "cache/large.h"
@@ -33,15 +34,26 @@ static void *filled(void *block, size_t size)
     return memset(block, vl_options.fill_mode == VL_FILL_ZERO ? 0 : (uint8_t)~freed_byte, size);
 }
 
+static void follow_options(void)
+{
+    struct vl_cache *cache = vl_cache_enter();
+    if (cache != NULL)
+        vl_cache_follow_options(cache);
+    vl_cache_leave(cache);
+}
+
 void vl_fill_with(uint8_t byte)
 {
     if (byte != 0)
         freed_byte = byte;
     vl_options.fill_mode = byte != 0 ? VL_FILL_JUNK : VL_FILL_NONE;
-    struct vl_cache *cache = vl_cache_enter();
-    if (cache != NULL)
-        vl_cache_follow_fill(cache);
-    vl_cache_leave(cache);
+    follow_options();
+}
+
+void vl_count_calls(bool on)
+{
+    vl_options.count = on;
+    follow_options();
 }
 
 static void *take_small(struct vl_cache *cache, unsigned class)
@@ -100,16 +112,31 @@ static void *allocate(size_t size, size_t align, bool *zeroed)
     return block != NULL ? block : out_of_memory();
 }
 
-void *vl_alloc_slow(size_t size)
+/* From one of the thread's magazines, without more ado. NULL also where every call is to be counted. */
+static inline void *take_at_once(size_t size)
 {
     struct vl_cache *cache = vl_cache_self;
-    if (vl_likely(size <= VL_SMALL_MAX && vl_cache_is_open(cache))) {
-        void *object = vl_cache_take(cache, vl_class_of_size(size));
-        if (object != NULL)
-            return object;
-    }
+    return vl_likely(size <= VL_SMALL_MAX && vl_cache_is_open(cache))
+               ? vl_cache_take(cache, vl_class_of_size(size))
+               : NULL;
+}
+
+/* What a call of any kind comes to; who calls this counts it. */
+static void *take_block(size_t size)
+{
+    void *object = take_at_once(size);
     bool zeroed;
-    return filled(allocate(size, VL_MIN_ALIGN, &zeroed), size);
+    return object != NULL ? object : filled(allocate(size, VL_MIN_ALIGN, &zeroed), size);
+}
+
+void *vl_alloc_slow(size_t size)
+{
+    void *object = take_at_once(size);
+    if (object != NULL)
+        return object;
+    object = take_block(size);
+    vl_note(VL_COUNT_MALLOC); /* afterwards: the first call of all starts us, and is counted too */
+    return object;
 }
 
 void *vl_alloc_aligned(size_t align, size_t size)
@@ -117,7 +144,16 @@ void *vl_alloc_aligned(size_t align, size_t size)
     bool zeroed;
     if (align <= VL_MIN_ALIGN)
         return vl_alloc(size);
-    return filled(allocate(size, align, &zeroed), size);
+    void *block = filled(allocate(size, align, &zeroed), size);
+    vl_note(VL_COUNT_MALLOC);
+    return block;
+}
+
+static void *calloc_slow(size_t size)
+{
+    void *object = take_block(size);
+    vl_note(VL_COUNT_CALLOC);
+    return object;
 }
 
 void *vl_alloc_zeroed(size_t count, size_t size)
@@ -126,11 +162,12 @@ void *vl_alloc_zeroed(size_t count, size_t size)
     if (vl_unlikely(__builtin_mul_overflow(count, size, &bytes)))
         return out_of_memory();
     if (vl_likely(bytes <= VL_SMALL_MAX)) {
-        void *object = vl_alloc(bytes);
+        void *object = vl_alloc_or(calloc_slow, bytes);
         return object == NULL ? NULL : memset(object, 0, bytes);
     }
     bool zeroed;
     void *block = allocate(bytes, VL_MIN_ALIGN, &zeroed);
+    vl_note(VL_COUNT_CALLOC);
     return block == NULL || zeroed ? block : vl_large_clear(block, bytes);
 }
 
@@ -174,8 +211,10 @@ static void give_small(struct vl_cache *cache, unsigned node, unsigned class, vo
         vl_central_give(class, &object, 1, "free");
     } else if (node != cache->node) {
         vl_cache_send(cache, class, object);
-    } else if (!vl_cache_give(cache, class, object)) {
-        vl_cache_overflow(cache, class, object);
+    } else {
+        vl_note(VL_COUNT_RECYCLE);
+        if (!vl_cache_give(cache, class, object))
+            vl_cache_overflow(cache, class, object);
     }
 }
 
@@ -190,10 +229,9 @@ static bool give_at_home(void *block)
     return class != VL_CLASS_NONE && class < VL_CLASSES && vl_cache_give(cache, class, block);
 }
 
-void vl_free_slow(void *block)
+/* What a call of any kind comes to; who calls this counts it. */
+static void give_block(void *block)
 {
-    if (block == NULL || give_at_home(block))
-        return;
     struct vl_slice *slice = slice_of(block, "free");
     if (slice == NULL)
         return; /* from cache/boot */
@@ -215,6 +253,14 @@ void vl_free_slow(void *block)
     vl_cache_leave(cache);
 }
 
+void vl_free_slow(void *block)
+{
+    if (block == NULL || give_at_home(block))
+        return;
+    vl_note(VL_COUNT_FREE);
+    give_block(block);
+}
+
 size_t vl_usable_size(const void *block)
 {
     return block == NULL ? 0
@@ -233,13 +279,13 @@ static void *alloc_beside(const struct vl_slice *slice, const void *block, size_
 {
     bool of_node = slice == NULL || slice->kind == VL_SLICE_NODE;
     struct vl_object *object = of_node ? NULL : vl_object_of(slice, block);
-    return object != NULL ? vl_object_take(object, size) : vl_alloc(size);
+    return object != NULL ? vl_object_take(object, size) : vl_alloc_or(take_block, size);
 }
 
-void *vl_resize(void *block, size_t size)
+static void *resize(void *block, size_t size)
 {
     if (block == NULL)
-        return vl_alloc(size);
+        return vl_alloc_or(take_block, size);
     struct vl_slice *slice = slice_of(block, "realloc");
     size_t have = bytes_at(slice, block, "realloc");
     if (size > PTRDIFF_MAX)
@@ -261,6 +307,14 @@ void *vl_resize(void *block, size_t size)
     if (moved == NULL)
         return NULL;
     memcpy(moved, block, vl_min(have, size));
-    vl_free(block);
+    if (!give_at_home(block))
+        give_block(block);
     return moved;
+}
+
+void *vl_resize(void *block, size_t size)
+{
+    void *resized = resize(block, size);
+    vl_note(VL_COUNT_REALLOC);
+    return resized;
 }

@@ -17,34 +17,44 @@
 void *vl_alloc_slow(size_t size);
 void vl_free_slow(void *block);
 
-static inline void *vl_alloc(size_t size)
+static inline void *vl_alloc_or(void *(*slow)(size_t size), size_t size)
 {
     struct vl_cache *cache = vl_cache_self;
     if (vl_unlikely(size > VL_SIZE_TABLE_MAX))
-        return vl_alloc_slow(size);
+        return slow(size);
     unsigned class = cache->class_of[size];
     void **top = cache->top[class];
     void *object = *top;
     if (vl_unlikely(object == NULL))
-        return vl_alloc_slow(size);
+        return slow(size);
     vl_own_set(&cache->top[class], top + 1);
     return object;
 }
 
-static inline void vl_free(void *block)
+static inline void vl_free_or(void (*slow)(void *block), void *block)
 {
     struct vl_cache *cache = vl_cache_self;
     uintptr_t offset = (uintptr_t)block - cache->home_start;
     if (vl_unlikely(offset >= cache->home_size))
-        return vl_free_slow(block);
+        return slow(block);
     unsigned class = vl_get(&cache->home_map[offset >> VL_PAGE_SHIFT]);
     void **top = cache->top[class];
     if (vl_unlikely(vl_magazine_is_full(top)))
-        return vl_free_slow(block);
+        return slow(block);
     top[-1] = block;
     /* In this order also for a signal handler, and for the child of another thread's fork. */
     atomic_signal_fence(memory_order_release);
     vl_own_set(&cache->top[class], top - 1);
+}
+
+static inline void *vl_alloc(size_t size)
+{
+    return vl_alloc_or(vl_alloc_slow, size);
+}
+
+static inline void vl_free(void *block)
+{
+    vl_free_or(vl_free_slow, block);
 }
 
 /* The rest of the interface, in terms of these. NULL with ENOMEM where memory is short; sizes above
@@ -54,6 +64,8 @@ void *vl_resize(void *block, size_t size);
 /* As VALLOC_FILL=junk from now on: fresh blocks with the complement of `byte`, freed ones with `byte`;
  * 0: no more. Other threads follow when they next run out of a class. */
 void vl_fill_with(uint8_t byte);
+/* As VALLOC_COUNT=1 from now on, or no more; other threads follow likewise. */
+void vl_count_calls(bool on);
 /* `align` is a power of two. */
 void *vl_alloc_aligned(size_t align, size_t size);
 size_t vl_usable_size(const void *block);

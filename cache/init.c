@@ -3,6 +3,7 @@
 #endif
 #include "cache/init.h"
 
+#include "cache/counters.h"
 #include "cache/fork.h"
 #include "cache/stats.h"
 #include "cache/thread.h"
@@ -57,6 +58,7 @@ static void start_everything(void)
 {
     vl_os_start();
     load_options();
+    vl_counters_start();
     start_pools();
     vl_place_start();
     vl_heap_start();

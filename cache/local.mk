@@ -7,6 +7,8 @@ VL_SOURCES += \
 	%D%/cache.h \
 	%D%/central.c \
 	%D%/central.h \
+	%D%/counters.c \
+	%D%/counters.h \
 	%D%/fork.c \
 	%D%/fork.h \
 	%D%/front.c \
@@ -23,6 +25,7 @@ VL_SOURCES += \
 	%D%/misuse.h \
 	%D%/object.c \
 	%D%/object.h \
+	%D%/print_counters.c \
 	%D%/query.c \
 	%D%/query.h \
 	%D%/span.c \

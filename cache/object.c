@@ -1,6 +1,7 @@
 #include "cache/object.h"
 
 #include "cache/central.h"
+#include "cache/counters.h"
 #include "cache/fork.h"
 #include "cache/init.h"
 #include "cache/large.h"
@@ -259,6 +260,7 @@ static void give_small(struct vl_object *object, const struct vl_slice *slice, u
         return;
     }
     check_recent(cache, class, block, function);
+    vl_note(VL_COUNT_RECYCLE);
     if (vl_cache_give(cache, class, block))
         return;
     vl_count(&cache->inside, 1);

@@ -35,6 +35,12 @@ static _Atomic uint32_t *link_of(uint32_t id)
     return &((struct vl_cache *)vl_pool_item(&vl_cache_pool, id))->below;
 }
 
+/* VALLOC_FILL and VALLOC_COUNT are seen to by the slow paths. */
+static bool fast_path_wanted(void)
+{
+    return vl_options.fill_mode == VL_FILL_NONE && !vl_options.count;
+}
+
 static void set_home(struct vl_cache *cache, unsigned node)
 {
     const struct vl_slice *home = vl_place_home(node);
@@ -42,7 +48,7 @@ static void set_home(struct vl_cache *cache, unsigned node)
     cache->heap = &vl_node_heaps[node];
     cache->rehome_votes = 0;
     cache->home_size = 0;
-    if (home == NULL || vl_options.fill_mode != VL_FILL_NONE)
+    if (home == NULL || !fast_path_wanted())
         return; /* every free takes the slow path */
     cache->home_start = home->start;
     cache->home_map = home->class_map;
@@ -59,9 +65,9 @@ static void fill_class_table(struct vl_cache *cache)
     }
 }
 
-void vl_cache_follow_fill(struct vl_cache *cache)
+void vl_cache_follow_options(struct vl_cache *cache)
 {
-    bool wanted = vl_options.fill_mode == VL_FILL_NONE;
+    bool wanted = fast_path_wanted();
     if (vl_likely(vl_cache_is_open(cache) == wanted))
         return;
     if (wanted)
@@ -118,7 +124,7 @@ static struct vl_cache *take_cache(void)
         id != 0 ? vl_pool_item(&vl_cache_pool, id) : make_cache(node);
     if (cache == NULL)
         return NULL;
-    vl_cache_follow_fill(cache);
+    vl_cache_follow_options(cache);
     begin_small(cache);
     vl_set_release(&cache->state, VL_CACHE_OWNED); /* from now on statistics look at it */
     return cache;
@@ -420,7 +426,7 @@ static void *take_single(struct vl_heap *heap, unsigned class)
 /* What a thread's own cache sees to when it needs objects. */
 static void come_home(struct vl_cache *cache)
 {
-    vl_cache_follow_fill(cache); /* mallopt may have changed it */
+    vl_cache_follow_options(cache); /* mallopt may have changed them */
     consider_home(cache);
     if (vl_topology.count > 1)
         vl_inbox_open(cache->node);

@@ -88,11 +88,11 @@ void vl_cache_start(void);
 struct vl_cache *vl_cache_enter(void);
 void vl_cache_leave(struct vl_cache *cache);
 
-/* Closes the fast path where blocks are filled (VALLOC_FILL), or opens it. */
-void vl_cache_follow_fill(struct vl_cache *cache);
+/* Closes the fast path where every block is filled or every call counted, or opens it. */
+void vl_cache_follow_options(struct vl_cache *cache);
 
-/* Whether malloc and free may use the cache without more ado: it is the thread's own, and blocks are
- * not filled. */
+/* Whether malloc and free may use the cache without more ado: it is the thread's own, and nothing is to
+ * be done to each block. */
 static inline bool vl_cache_is_open(const struct vl_cache *cache)
 {
     return cache->class_of[0] != 0;

@@ -1,6 +1,8 @@
 /* valloc - the functions of valloc.h. */
 #include "valloc.h"
 
+#include "cache/counters.h"
+#include "cache/front.h"
 #include "cache/init.h"
 #include "cache/query.h"
 #include "cache/stats.h"
@@ -38,7 +40,21 @@ void valloc_get_stat(struct valloc_stat *stat)
         .thread_caches = (uint32_t)s.caches,
         .hugetlb = s.hugetlb_bytes,
         .fallbacks = s.hugetlb_refused,
+        .nb_malloc = vl_counter_sum(VL_COUNT_MALLOC),
+        .nb_free = vl_counter_sum(VL_COUNT_FREE),
+        .nb_realloc = vl_counter_sum(VL_COUNT_REALLOC),
+        .nb_calloc = vl_counter_sum(VL_COUNT_CALLOC),
+        .nb_recyclage = vl_counter_sum(VL_COUNT_RECYCLE),
+        .nb_mmap = vl_get(&vl_os_maps),
+        .nb_munmap = vl_get(&vl_os_unmaps),
+        .counts = vl_options.count,
     };
+}
+
+void valloc_count_calls(int on)
+{
+    if (vl_start())
+        vl_count_calls(on != 0);
 }
 
 void valloc_print_stat(int fd)

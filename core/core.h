@@ -11,6 +11,7 @@
 #include "core/os.h"
 #include "core/panic.h"
 #include "core/pool.h"
+#include "core/program.h"
 #include "core/rcu.h"
 #include "core/size_class.h"
 #include "core/slice.h"

@@ -16,6 +16,8 @@ VL_SOURCES += \
 	%D%/panic.h \
 	%D%/pool.c \
 	%D%/pool.h \
+	%D%/program.c \
+	%D%/program.h \
 	%D%/rcu.c \
 	%D%/rcu.h \
 	%D%/size_class.c \

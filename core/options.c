@@ -34,7 +34,10 @@
     o(VA_RESERVE, va_reserve_bytes, SIZE, VL_SIZE_AUTO, MB(64), TB(64), "auto",                   \
       "address space reserved for each node; auto: by the size of its memory")                    \
     o(FILL, fill_mode, WORD, VL_FILL_NONE, 0, 2, "none|junk|zero",                                \
-      "what new blocks are filled with; junk: a pattern that shows use before initialisation")
+      "what new blocks are filled with; junk: a pattern that shows use before initialisation")    \
+    o(COUNT, count, BOOL, false, 0, 1, BOOL_WORDS,                                                \
+      "count every call, for valloc_get_stat(3); slower, and on by itself in a program that calls " \
+      "get_stat()")
 /* clang-format on */
 
 #define COUNT(...) +1

@@ -41,6 +41,7 @@ enum { VL_OPTIONS_REJECTED_MAX = 8 };
 struct vl_options {
     bool help;
     bool verbose;
+    bool count;
     enum vl_stats_mode stats_mode;
     enum vl_hugepage_mode hugepage_mode;
     enum vl_numa_mode numa_mode;

@@ -85,6 +85,9 @@ extern const struct vl_os vl_os_linux;
 extern size_t vl_os_page_size;
 void vl_os_start(void);
 
+/* Calls of mmap and munmap so far. */
+extern _Atomic uint64_t vl_os_maps, vl_os_unmaps;
+
 /* Up to `size`-1 bytes of a file as a string; its length, 0 if it cannot be read. Reports only. */
 size_t vl_os_read_file(const char *path, char *buffer, size_t size);
 

@@ -3,6 +3,8 @@
 #endif
 #include "core/os.h"
 
+#include "core/atomic.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -36,6 +38,7 @@
 
 const struct vl_os *vl_os = &vl_os_linux;
 size_t vl_os_page_size = 4096;
+_Atomic uint64_t vl_os_maps, vl_os_unmaps;
 
 /* Runs `call`, gives 0 or -errno, and leaves errno as it was. */
 #define QUIETLY(call)                                                                             \
@@ -120,16 +123,23 @@ uint64_t vl_os_peak_bytes(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }
 
+static void *map(void *start, size_t size, int access, int flags)
+{
+    vl_add(&vl_os_maps, 1);
+    return mmap(start, size, access, flags, -1, 0);
+}
+
 static void *os_reserve(size_t size)
 {
     void *start = MAP_FAILED;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    (void)QUIETLY((start = mmap(NULL, size, PROT_NONE, flags, -1, 0)) != MAP_FAILED);
+    (void)QUIETLY((start = map(NULL, size, PROT_NONE, flags)) != MAP_FAILED);
     return start == MAP_FAILED ? NULL : start;
 }
 
 static int os_unreserve(void *start, size_t size)
 {
+    vl_add(&vl_os_unmaps, 1);
     return QUIETLY(munmap(start, size) == 0);
 }
 
@@ -159,13 +169,13 @@ static int os_advise(void *start, size_t size, enum vl_advice advice)
 static int os_renew(void *start, size_t size)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    return QUIETLY(mmap(start, size, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED);
+    return QUIETLY(map(start, size, PROT_READ | PROT_WRITE, flags) != MAP_FAILED);
 }
 
 static int os_plug(void *start, size_t size)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-    return QUIETLY(mmap(start, size, PROT_READ | PROT_WRITE, flags, -1, 0) == start);
+    return QUIETLY(map(start, size, PROT_READ | PROT_WRITE, flags) == start);
 }
 
 static int os_move(void *from, size_t size, void *to)
@@ -191,7 +201,7 @@ static void *os_map_hugetlb(size_t size, unsigned page_shift)
 {
     void *start = MAP_FAILED;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (int)(page_shift << MAP_HUGE_SHIFT);
-    (void)QUIETLY((start = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0)) != MAP_FAILED);
+    (void)QUIETLY((start = map(NULL, size, PROT_READ | PROT_WRITE, flags)) != MAP_FAILED);
     return start == MAP_FAILED ? NULL : start;
 }
 

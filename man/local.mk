@@ -3,10 +3,12 @@
 dist_man_MANS = \
 	%D%/valloc-run.1 \
 	%D%/valloc.7 \
+	%D%/valloc_count_calls.3 \
 	%D%/valloc_get_stat.3 \
 	%D%/valloc_init.3 \
 	%D%/valloc_node_of.3 \
 	%D%/valloc_owns.3 \
+	%D%/valloc_print_counters.3 \
 	%D%/valloc_print_stat.3 \
 	%D%/valloc_regions.3 \
 	%D%/valloc_usable_size.3 \

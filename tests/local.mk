@@ -13,6 +13,7 @@
 UNIT_TESTS = \
 	%D%/cache/test_boot \
 	%D%/cache/test_central \
+	%D%/cache/test_counters \
 	%D%/cache/test_fork \
 	%D%/cache/test_front \
 	%D%/cache/test_large \
@@ -31,6 +32,7 @@ UNIT_TESTS = \
 	%D%/core/test_options \
 	%D%/core/test_panic \
 	%D%/core/test_pool \
+	%D%/core/test_program \
 	%D%/core/test_rcu \
 	%D%/core/test_size_class \
 	%D%/core/test_slice \
