@@ -6,9 +6,11 @@
 #include "cache/init.h"
 #include "cache/misuse.h"
 #include "cache/object.h"
+#include "cache/stats.h"
 #include "cache/trim.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The process's heap: no number of an object. */
@@ -50,6 +52,7 @@ static const enum vl_hugepage_mode hugepage_modes[] = {
     [VALLOC_HUGEPAGES_AUTO] = VL_HUGEPAGE_AUTO,
     [VALLOC_HUGEPAGES_NEVER] = VL_HUGEPAGE_NEVER,
     [VALLOC_HUGEPAGES_ALWAYS] = VL_HUGEPAGE_ALWAYS,
+    [VALLOC_HUGEPAGES_POOL] = VL_HUGEPAGE_HUGETLB,
 };
 
 /* What a caller does not know of yet is 0. */
@@ -99,6 +102,32 @@ int valloc_init(MemoryAllocator *allocator, int initial_blocks, int num_threads)
     };
     return num_threads < 0 ? invalid() : valloc_init_opts(allocator, &opts);
 }
+
+/* --- The object of huge pages --- */
+
+static MemoryAllocator hugepages_heap;
+static _Atomic bool hugepages_made;
+
+static void make_hugepages(void)
+{
+    static struct vl_turn turn;
+    struct valloc_opts opts = {
+        .size = sizeof opts, .hugepages = VALLOC_HUGEPAGES_POOL, .name = "huge pages"};
+    if (!vl_turn_take(&turn))
+        return; /* another thread has made it, or found no memory */
+    if (!vl_get(&hugepages_made) && valloc_init_opts(&hugepages_heap, &opts) == 0)
+        vl_set_release(&hugepages_made, true);
+    vl_turn_end(&turn);
+}
+
+MemoryAllocator *valloc_hugepages(void)
+{
+    if (!vl_get_acquire(&hugepages_made))
+        make_hugepages();
+    return vl_get_acquire(&hugepages_made) ? &hugepages_heap : NULL;
+}
+
+/* --- Blocks --- */
 
 static void *take(struct vl_object *object, size_t size)
 {
@@ -157,6 +186,8 @@ static size_t clean_process(int level)
     }
     if (level >= 3)
         vl_place_retire(true);
+    if (level >= 4)
+        returned += vl_place_strip(NULL);
     return returned;
 }
 
@@ -173,13 +204,62 @@ void valloc_cleanup(MemoryAllocator *allocator)
     valloc_cleanup_level(allocator, 3);
 }
 
+int valloc_migrate(MemoryAllocator *allocator, int node)
+{
+    struct vl_object *object = object_of(allocator);
+    int index = node < 0 ? -1 : node_index(node + 1);
+    if (object == NULL || index < 0)
+        return invalid();
+    int error = vl_place_migrate(&object->heap.holding, (unsigned)index);
+    if (error != 0)
+        errno = -error;
+    return error == 0 ? 0 : -1;
+}
+
 void valloc_destroy(MemoryAllocator *allocator)
 {
     struct vl_object *object = object_of(allocator);
     if (object == NULL)
         return;
+    if (allocator == &hugepages_heap)
+        vl_set(&hugepages_made, false); /* the next who asks makes another */
     vl_object_destroy(object, allocator->serial);
     *allocator = (MemoryAllocator){0};
+}
+
+void valloc_print_hugepages(void)
+{
+    char buffer[512];
+    struct vl_text text = vl_text_on(buffer, sizeof buffer);
+    const struct vl_object *object = object_of(valloc_hugepages());
+    if (object == NULL)
+        return;
+    vl_stats_tell_hugepages(&text, &object->heap.holding);
+    fputs(buffer, stdout);
+}
+
+static uint64_t bytes_of(uint64_t pages)
+{
+    return pages << VL_PAGE_SHIFT;
+}
+
+int valloc_get_object_stat(MemoryAllocator *allocator, struct valloc_object_stat *stat)
+{
+    const struct vl_object *object = object_of(allocator);
+    if (object == NULL || stat == NULL)
+        return invalid();
+    const struct vl_holding *holding = &object->heap.holding;
+    int node = vl_get(&holding->node);
+    uint64_t regions = vl_get(&holding->regions);
+    *stat = (struct valloc_object_stat){
+        .used = bytes_of(vl_get(&holding->pages_used)),
+        .held = (regions << VL_REGION_SHIFT) + bytes_of(vl_get(&holding->big_pages)),
+        .limit = holding->pages_max == UINT64_MAX ? 0 : bytes_of(holding->pages_max),
+        .big_count = vl_get(&holding->big_blocks),
+        .node = node < 0 ? -1 : vl_topology.ids[node],
+    };
+    memcpy(stat->name, object->name, sizeof stat->name);
+    return 0;
 }
 
 /* A thread's cache, or NULL if this is not the one of the calling thread. */

@@ -104,7 +104,7 @@ uint64_t vl_object_make(const struct vl_object_plan *plan, uint32_t *number)
         return 0;
     struct vl_object *object = object_at(*number);
     object->heap.holds = true;
-    object->heap.holding.node = plan->node;
+    vl_place_begin(&object->heap.holding, plan->node);
     object->heap.holding.hugepage_mode = plan->hugepage_mode;
     object->heap.holding.pages_max = plan->pages_max;
     object->cached = plan->cached;
@@ -325,6 +325,8 @@ size_t vl_object_clean(struct vl_object *object, int level)
     size_t returned = vl_place_purge(0);
     if (level >= 3)
         vl_place_retire(true);
+    if (level >= 4)
+        returned += vl_place_strip(&object->heap.holding);
     return returned;
 }
 

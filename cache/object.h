@@ -64,7 +64,7 @@ void vl_object_give(struct vl_object *object, void *block, const char *function)
 /* The calling thread's cache of the object, or NULL. */
 struct vl_cache *vl_object_cache(struct vl_object *object);
 
-/* Levels 1 to 3 as in valloc.h; tells how many bytes went to the system. */
+/* Levels 1 to 4 as in valloc.h; tells how many bytes went to the system. */
 size_t vl_object_clean(struct vl_object *object, int level);
 
 void vl_object_destroy(struct vl_object *object, uint64_t serial);

@@ -184,12 +184,28 @@ void vl_stats_print(int fd)
     item(&text, "", s.regions_empty << VL_REGION_SHIFT, ", of big blocks ");
     item(&text, "", s.big_kept_bytes, "; returned so far ");
     item(&text, "", s.purged_bytes, "");
-    if (vl_hugetlb_wanted()) {
+    if (vl_hugetlb_wanted() || s.hugetlb_bytes != 0) {
         item(&text, "\nvalloc: hugetlb: ", s.hugetlb_bytes, ", ");
         counted(&text, s.hugetlb_refused, "fallback");
     }
     vl_text_line_end(&text);
     vl_text_write(&text, fd);
+}
+
+void vl_stats_tell_hugepages(struct vl_text *text, const struct vl_holding *holding)
+{
+    struct resident r = resident();
+    struct vl_stats s;
+    uint64_t held = ((uint64_t)vl_get(&holding->regions) << VL_REGION_SHIFT) +
+                    (vl_get(&holding->big_pages) << VL_PAGE_SHIFT);
+    vl_stats_take(&s);
+    item(text, "hp_malloc: ", vl_get(&holding->pages_used) << VL_PAGE_SHIFT, " in use of ");
+    item(text, "", held, ", ");
+    counted(text, vl_get(&holding->big_blocks), "big block");
+    item(text, "\nhp_malloc: the process has ", s.hugetlb_bytes, " of the kernel's pool (");
+    counted(text, s.hugetlb_refused, "fallback");
+    item(text, ") and ", r.huge, " in transparent huge pages, of ");
+    item(text, "", r.now + s.hugetlb_bytes, "\n");
 }
 
 void vl_stats_print_json(int fd)

@@ -8,8 +8,7 @@
 #ifndef VL_CACHE_STATS_H
 #define VL_CACHE_STATS_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "hugepage/hugepage.h"
 
 struct vl_stats {
     uint64_t small_bytes, small_blocks;   /* in use by the program */
@@ -34,6 +33,9 @@ static inline uint64_t vl_stats_used(const struct vl_stats *stats)
 {
     return stats->small_bytes + stats->run_bytes + stats->big_bytes;
 }
+
+/* For people: what an object of huge pages holds, and how many of them the process got. */
+void vl_stats_tell_hugepages(struct vl_text *text, const struct vl_holding *holding);
 
 /* The summary that VALLOC_STATS=1 prints. */
 void vl_stats_print(int fd);

@@ -8,6 +8,7 @@
  * Address space is changed through libc's own mmap, munmap, mprotect, madvise and mremap, never
  * through raw system calls: MPI and RDMA libraries watch those names to know which registrations
  * have gone stale. Their hooks may call malloc, so none of these is called with a lock of ours held.
+ * `bind` is none of these.
  *
  * All return 0 or a negative errno value, and leave errno as it was.
  */
@@ -50,8 +51,8 @@ struct vl_os {
     int (*plug)(void *start, size_t size);
     /* Moves the pages of [from, from+size) to `to`; both stay mapped, `from` reads as zero. */
     int (*move)(void *from, size_t size, void *to);
-    /* Prefers `node` for pages first touched here. */
-    int (*bind)(void *start, size_t size, unsigned node);
+    /* Prefers `node` for pages first touched here; may move there those that are touched already. */
+    int (*bind)(void *start, size_t size, unsigned node, bool move);
 
     /* A mapping of its own of the kernel's pool of huge pages of 1 << page_shift bytes, which are
      * set aside for it; NULL where the pool has too few. They are there once it is populated. */

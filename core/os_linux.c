@@ -184,7 +184,7 @@ static int os_move(void *from, size_t size, void *to)
     return QUIETLY(mremap(from, size, size, flags, to) != MAP_FAILED);
 }
 
-static int os_bind(void *start, size_t size, unsigned node)
+static int os_bind(void *start, size_t size, unsigned node, bool move)
 {
     struct vl_node_mask mask = {{0}};
     const unsigned word_bits = 8 * sizeof mask.words[0];
@@ -193,7 +193,7 @@ static int os_bind(void *start, size_t size, unsigned node)
     mask.words[node / word_bits] = 1ul << (node % word_bits);
     /* The kernel takes one bit less than it is told. */
     return QUIETLY(syscall(SYS_mbind, start, size, MPOL_PREFERRED, mask.words,
-                           (unsigned long)VL_NODES_MAX + 1, 0) == 0);
+                           (unsigned long)VL_NODES_MAX + 1, move ? MPOL_MF_MOVE : 0) == 0);
 }
 
 /* Not with MAP_NORESERVE: after a fork, the parent could not write without more pages. */

@@ -70,7 +70,8 @@ static void advise(const struct vl_slice_plan *plan, char *tables, uintptr_t dat
     if (plan->huge && plan->size > plain)
         vl_os->advise((void *)(data + plain), plan->size - plain, VL_ADVICE_HUGE);
     if (plan->bind)
-        vl_os->bind(tables, data + plan->size - (uintptr_t)tables, plan->bind_node);
+        vl_os->bind(tables, data + plan->size - (uintptr_t)tables, plan->bind_node,
+                    false);
 }
 
 static void publish(uint32_t number)
@@ -123,6 +124,7 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan)
     slice->unit_shift = plan->unit_shift;
     slice->unit_bytes = plan->unit_bytes;
     slice->huge = plan->huge;
+    slice->pool = plan->pool;
     slice->bind = plan->bind;
     slice->bind_node = (uint16_t)plan->bind_node;
     slice->small_pages = plan->small_pages;
@@ -188,7 +190,7 @@ bool vl_slice_renew(const struct vl_slice *slice, void *start, size_t size)
     if (small || slice->huge)
         vl_os->advise(start, size, small ? VL_ADVICE_SMALL : VL_ADVICE_HUGE);
     if (slice->bind)
-        vl_os->bind(start, size, slice->bind_node);
+        vl_os->bind(start, size, slice->bind_node, false);
     return true;
 }
 

@@ -53,7 +53,7 @@ struct vl_slice {
     uint16_t node; /* NODE, OBJECT: index, as numa/ counts them */
     enum vl_slice_kind kind;
     _Atomic uint8_t state;
-    bool huge, bind; /* these four as in the plan */
+    bool huge, pool, bind; /* these five as in the plan */
     uint16_t bind_node;
     size_t small_pages;
     size_t mapped; /* bytes of address space, from `tables` on */
@@ -72,6 +72,7 @@ struct vl_slice_plan {
     uint32_t unit_bytes;
     size_t small_pages; /* the first so many bytes of data get no huge pages */
     bool huge;          /* the rest gets huge pages */
+    bool pool;          /* from the kernel's pool, as far as it has any */
     bool bind;          /* prefer the memory of bind_node, the kernel's number of the node */
     unsigned bind_node;
     void (*prepare)(struct vl_slice *slice); /* before anybody else can see it */

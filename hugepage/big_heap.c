@@ -230,8 +230,11 @@ static bool take_hugetlb(struct vl_big_heap *heap, void *block, size_t bytes)
 /* Notes a new block in its holder. */
 static void hold(struct vl_big_heap *heap, void *block, struct vl_holding *holder)
 {
-    if (holder != NULL)
-        vl_holding_note(holder, &heap->extents.table[grain_of(heap, block)]);
+    struct vl_extent *extent = &heap->extents.table[grain_of(heap, block)];
+    if (holder == NULL)
+        return;
+    vl_holding_note(holder, extent);
+    vl_holding_settle(holder, extent, block, (size_t)extent->grains << VL_GRAIN_SHIFT);
 }
 
 /* The holder, if there is one, of a block that is to be given back knows it no more. */
@@ -241,13 +244,19 @@ static void let_go(struct vl_extent *extent)
         vl_holding_forget(extent->holder, extent);
 }
 
+static bool wants_pool(const struct vl_holding *holder)
+{
+    bool own_wish = holder != NULL && holder->hugepage_mode != VL_HUGEPAGE_AUTO;
+    return (own_wish ? holder->hugepage_mode : vl_options.hugepage_mode) == VL_HUGEPAGE_HUGETLB;
+}
+
 void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align,
                        struct vl_holding *holder, bool *zeroed)
 {
     void *block;
     do
         block = take(heap, bytes, align, zeroed);
-    while (block != NULL && *zeroed && bytes >= VL_REGION_SIZE && vl_hugetlb_wanted() &&
+    while (block != NULL && *zeroed && bytes >= VL_REGION_SIZE && wants_pool(holder) &&
            !take_hugetlb(heap, block, bytes));
     if (block != NULL)
         hold(heap, block, holder);
@@ -370,7 +379,7 @@ enum { LONG_AGO = 0 };
 static void release(struct vl_big_heap *heap, struct vl_extent *extent,
                     enum vl_extent_state state, uint64_t now_ms)
 {
-    bool foreign = extent->pieces != 0;
+    bool foreign = extent->pieces != 0 || extent->stray != VL_STRAY_NOT;
     bool lost = foreign && !renew(heap, extent);
     vl_lock(&heap->lock);
     heap->pieces -= counted_pieces(extent);
@@ -399,10 +408,15 @@ bool vl_big_heap_give(struct vl_big_heap *heap, void *block)
     return true;
 }
 
+void *vl_big_heap_address(const struct vl_big_heap *heap, const struct vl_extent *extent)
+{
+    return address(heap, vl_extent_first_grain(&heap->extents, extent));
+}
+
 size_t vl_big_heap_drop(struct vl_big_heap *heap, struct vl_extent *extent)
 {
     vl_lock(&heap->lock);
-    withdraw(heap, address(heap, vl_extent_first_grain(&heap->extents, extent)));
+    withdraw(heap, vl_big_heap_address(heap, extent));
     vl_unlock(&heap->lock);
     size_t size = (size_t)extent->grains << VL_GRAIN_SHIFT;
     release(heap, extent, VL_EXTENT_DIRTY, LONG_AGO);
@@ -507,8 +521,11 @@ bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
     struct vl_holding *holder = extent->holder;
     publish(heap);
     vl_unlock(&heap->lock);
-    if (fits && holder != NULL)
+    if (fits && holder != NULL) {
         vl_holding_resized(holder, (int64_t)extent->grains - grains_before);
+        if (extent->grains > grains_before)
+            vl_holding_settle(holder, extent, block, (size_t)extent->grains << VL_GRAIN_SHIFT);
+    }
     if (rest != NULL)
         release(heap, rest, VL_EXTENT_DIRTY, vl_os->clock_ms());
     /* As long as the block is in use, the heap is not closed. */
@@ -581,6 +598,8 @@ void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes)
     vl_unlock(&heap->lock);
     if (source == NULL)
         return to; /* another thread frees it meanwhile, which is misuse */
+    if (source->holder != NULL)
+        extent->stray = source->stray; /* the moved pages have brought what they prefer */
     hold(heap, to, source->holder);
     let_go(source);
     release(heap, source, moved == count ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY, vl_os->clock_ms());

@@ -72,6 +72,9 @@ bool vl_big_heap_next(struct vl_big_heap *heap, char **start, size_t *size, size
 /* The holder of the block that begins there; NULL if it has none. */
 struct vl_holding *vl_big_heap_holder(struct vl_big_heap *heap, const void *block);
 
+/* Where the block of a record lies. */
+void *vl_big_heap_address(const struct vl_big_heap *heap, const struct vl_extent *extent);
+
 /* A block of an object that is no more: its memory goes to the system. */
 size_t vl_big_heap_drop(struct vl_big_heap *heap, struct vl_extent *extent);
 

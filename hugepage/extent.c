@@ -232,6 +232,7 @@ struct vl_extent *vl_extent_free(struct vl_extents *extents, struct vl_extent *e
     extent->state = (uint8_t)state;
     extent->freed_ms = now_ms;
     extent->pieces = 0;
+    extent->stray = 0;
     extent->hugetlb = false;
     return coalesce(extents, extent);
 }
@@ -259,6 +260,7 @@ struct vl_extent *vl_extent_split(struct vl_extents *extents, struct vl_extent *
     struct vl_extent *rest = make(extents, first + grains, extent->grains - grains,
                                   &(struct vl_extent){.state = VL_EXTENT_USED});
     set_bounds(extents, extent, grains);
+    rest->stray = extent->stray;
     if (extent->hugetlb)
         split_hugetlb(extent, rest, grains);
     else if (extent->pieces != 0)

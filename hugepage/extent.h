@@ -47,7 +47,10 @@ struct vl_holding;
 struct vl_extent {
     uint32_t grains;
     uint8_t state;
-    bool ageless;      /* DIRTY, but not in the age list: there is nothing to give back */
+    union {
+        bool ageless;  /* DIRTY, but not in the age list: there is nothing to give back */
+        uint8_t stray; /* USED: it prefers a node (holding.h) */
+    };
     uint8_t pieces;    /* USED: of how many; 0: all of it is the slice's own mapping */
     bool hugetlb;      /* USED: its first piece, up to the seam, is of the kernel's pool */
     vl_grain_id first; /* in the entry of the last grain: the extent's first */

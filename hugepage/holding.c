@@ -33,11 +33,24 @@ static void depart(struct vl_holding *holding)
     holding->away++;
 }
 
+bool vl_holding_take_dirty(struct vl_holding *holding, struct vl_region *region, unsigned page,
+                           struct vl_run *run)
+{
+    vl_lock(&holding->lock);
+    bool taken = vl_get(&region->holder) == holding &&
+                 vl_region_set_take_dirty(&holding->active[region->population], region, page, run);
+    vl_count(&holding->pages_used, taken ? run->pages : 0);
+    vl_unlock(&holding->lock);
+    return taken;
+}
+
 struct vl_region *vl_holding_give(struct vl_holding *holding, struct vl_region *region,
-                                  unsigned page)
+                                  unsigned page, bool clean)
 {
     vl_lock(&holding->lock);
     unsigned pages = vl_region_set_give(&holding->active[region->population], region, page);
+    if (clean)
+        vl_region_clean(region, page, pages);
     vl_count(&holding->pages_used, -(uint64_t)pages);
     bool emptied = region->run_count == 0;
     if (emptied)
@@ -175,6 +188,99 @@ void vl_holding_visit(struct vl_holding *holding, vl_visit_region *visit, void *
                  region = region->next)
                 visit(region, argument);
     vl_unlock(&holding->lock);
+}
+
+void vl_holding_settle(struct vl_holding *holding, struct vl_extent *extent, void *start,
+                       size_t size)
+{
+    int bind_node = vl_get(&holding->bind_node);
+    if (bind_node < 0)
+        return;
+    vl_lock(&holding->lock);
+    extent->stray = VL_STRAY;
+    vl_unlock(&holding->lock);
+    vl_os->bind(start, size, (unsigned)bind_node, true);
+}
+
+/* --- Migration --- */
+
+static void mark_due(struct vl_region *region, void *unused)
+{
+    (void)unused;
+    region->stray = VL_STRAY_DUE;
+}
+
+enum { MOVED_AT_ONCE = 64 };
+
+struct due_regions {
+    struct vl_region *regions[MOVED_AT_ONCE];
+    unsigned count;
+};
+
+static void collect_due(struct vl_region *region, void *due_regions)
+{
+    struct due_regions *due = due_regions;
+    if (region->stray == VL_STRAY_DUE && due->count < MOVED_AT_ONCE)
+        due->regions[due->count++] = region;
+}
+
+/* With the lock held for one region at a time: it cannot go back meanwhile, and others wait for no more
+ * than 2 MB. One that has gone back since it was collected is not due any more. */
+static int move_region(struct vl_holding *holding, struct vl_region *region, unsigned node)
+{
+    int error = 0;
+    vl_lock(&holding->lock);
+    if (vl_get(&region->holder) == holding && region->stray == VL_STRAY_DUE) {
+        region->stray = VL_STRAY;
+        error = vl_os->bind(vl_region_start(region), VL_REGION_SIZE, node, true);
+    }
+    vl_unlock(&holding->lock);
+    return error;
+}
+
+static int move_regions(struct vl_holding *holding, unsigned node)
+{
+    struct due_regions due;
+    int error = 0;
+    do {
+        due.count = 0;
+        vl_holding_visit(holding, collect_due, &due);
+        for (unsigned i = 0; i < due.count && error == 0; i++)
+            error = move_region(holding, due.regions[i], node);
+    } while (due.count != 0 && error == 0);
+    return error;
+}
+
+/* Likewise, a block at a time. */
+static int move_next_big(struct vl_holding *holding, unsigned node, vl_locate_big *locate,
+                         bool *found)
+{
+    int error = 0;
+    vl_lock(&holding->lock);
+    struct vl_extent *extent = holding->big;
+    while (extent != NULL && extent->stray != VL_STRAY_DUE)
+        extent = extent->held_next;
+    *found = extent != NULL;
+    if (*found) {
+        extent->stray = VL_STRAY;
+        error = vl_os->bind(locate(extent), (size_t)extent->grains << VL_GRAIN_SHIFT, node, true);
+    }
+    vl_unlock(&holding->lock);
+    return error;
+}
+
+int vl_holding_migrate(struct vl_holding *holding, int bind_node, vl_locate_big *locate)
+{
+    vl_set(&holding->bind_node, bind_node);
+    vl_holding_visit(holding, mark_due, NULL);
+    vl_lock(&holding->lock);
+    for (struct vl_extent *extent = holding->big; extent != NULL; extent = extent->held_next)
+        extent->stray = VL_STRAY_DUE;
+    vl_unlock(&holding->lock);
+    int error = move_regions(holding, (unsigned)bind_node);
+    for (bool found = true; found && error == 0;)
+        error = move_next_big(holding, (unsigned)bind_node, locate, &found);
+    return error;
 }
 
 static void find_again(struct vl_holding *holding, const struct vl_slice *slice)

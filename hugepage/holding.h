@@ -21,6 +21,14 @@
 #include "hugepage/extent.h"
 #include "hugepage/page_heap.h"
 
+/* Memory that has been told to prefer a node that is not its slice's, or where its slice has none. It is
+ * made anew when it goes back, so that its next user finds it as the slice is. */
+enum vl_stray {
+    VL_STRAY_NOT,
+    VL_STRAY,
+    VL_STRAY_DUE /* to be moved, by a migration under way */
+};
+
 struct vl_holding {
     struct vl_lock lock; /* protects all below, and every region held */
     uint32_t away;       /* regions on their way from or to a page heap */
@@ -28,10 +36,13 @@ struct vl_holding {
 
     struct vl_extent *big; /* its big blocks, by held_next */
 
-    /* Set before anybody uses it: how much it may use, and what numa/place.c is to get for it. */
+    /* Set before anybody uses it: how much it may use, and the kind of pages. */
     uint64_t pages_max;
-    int node; /* index; -1: the one of the thread that asks */
-    enum vl_hugepage_mode hugepage_mode; /* AUTO, NEVER or ALWAYS */
+    enum vl_hugepage_mode hugepage_mode;
+
+    /* Changed by a migration. */
+    _Atomic int node;      /* index; -1: the one of the thread that asks */
+    _Atomic int bind_node; /* the kernel's number of it, for what is not bound anyway; -1: none */
 
     /* Written under the lock, read by anybody as statistics. */
     _Atomic uint32_t regions;
@@ -43,10 +54,15 @@ struct vl_holding {
 bool vl_holding_take(struct vl_holding *holding, unsigned pages, unsigned align,
                      enum vl_population population, struct vl_run *run);
 
-/* Gives back the run that begins at `page` of a region. If the region is empty then, it leaves: returned,
- * else NULL. */
+/* Gives back the run that begins at `page` of a region; `clean`: its memory went to the system. If the
+ * region is empty then, it leaves: returned, else NULL. */
 struct vl_region *vl_holding_give(struct vl_holding *holding, struct vl_region *region,
-                                  unsigned page);
+                                  unsigned page, bool clean);
+
+/* Takes the next free pages of a region that hold memory, from `page` on, as a run. False if there are
+ * none, or the region is not held. */
+bool vl_holding_take_dirty(struct vl_holding *holding, struct vl_region *region, unsigned page,
+                           struct vl_run *run);
 
 /* Whether it may use so many pages more. */
 bool vl_holding_has_room(struct vl_holding *holding, size_t pages);
@@ -61,6 +77,15 @@ struct vl_extent *vl_holding_pop_big(struct vl_holding *holding);
 
 /* Any region leaves, whatever is in use in it; NULL if there is none. */
 struct vl_region *vl_holding_pop(struct vl_holding *holding);
+
+/* A big block that it has got prefers its node, if it has one; so do the pages there already. */
+void vl_holding_settle(struct vl_holding *holding, struct vl_extent *extent, void *start,
+                       size_t size);
+
+/* Moves all it has to a node. 0 or a negative errno value: then it may be in part. `locate` tells where a
+ * big block lies. */
+typedef void *vl_locate_big(const struct vl_extent *extent);
+int vl_holding_migrate(struct vl_holding *holding, int bind_node, vl_locate_big *locate);
 
 /* Before a region is leased; and when it is there, or NULL. */
 void vl_holding_expect(struct vl_holding *holding);

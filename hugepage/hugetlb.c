@@ -28,7 +28,7 @@ static void *pages_for(const struct vl_slice *slice, size_t size)
     if (pages == NULL)
         return NULL;
     if (slice->bind)
-        vl_os->bind(pages, size, slice->bind_node);
+        vl_os->bind(pages, size, slice->bind_node, false);
     if (vl_os->advise(pages, size, VL_ADVICE_POPULATE) == 0)
         return pages;
     vl_os->unreserve(pages, size);

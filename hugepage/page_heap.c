@@ -23,6 +23,7 @@ struct vl_slice_plan vl_page_heap_plan(unsigned node, size_t size)
                                                    : vl_round_up(vl_options.huge_start_bytes,
                                                                  VL_REGION_SIZE),
         .huge = mode != VL_HUGEPAGE_NEVER,
+        .pool = mode == VL_HUGEPAGE_HUGETLB,
     };
 }
 
@@ -34,12 +35,6 @@ void vl_page_heap_start(struct vl_page_heap *heap, struct vl_slice *slice)
         vl_region_set_clear(&heap->active[i]);
     heap->closed = false;
     vl_unlock(&heap->lock);
-}
-
-/* Slices of small pages do not want the kernel's pool of huge ones. */
-static bool wants_pool(const struct vl_page_heap *heap)
-{
-    return vl_hugetlb_wanted() && heap->slice->huge;
 }
 
 static struct vl_region *region_with_memory(struct vl_page_heap *heap)
@@ -91,7 +86,7 @@ static void activate(struct vl_page_heap *heap, struct vl_region *region,
 static struct vl_region *unused_region(struct vl_page_heap *heap)
 {
     struct vl_region *region = region_with_memory(heap);
-    return region != NULL || wants_pool(heap) ? region : region_without_memory(heap);
+    return region != NULL || heap->slice->pool ? region : region_without_memory(heap);
 }
 
 /* Takes a run from an active region or from one that becomes active. */
@@ -167,7 +162,7 @@ static bool provide(struct vl_page_heap *heap)
 /* Makes an unused region to be had at once; false if that is impossible. */
 static bool make_room(struct vl_page_heap *heap)
 {
-    return (wants_pool(heap) && provide(heap)) || extend(heap);
+    return (heap->slice->pool && provide(heap)) || extend(heap);
 }
 
 bool vl_page_heap_take(struct vl_page_heap *heap, unsigned pages, unsigned align,
@@ -214,6 +209,9 @@ static enum vl_region_state discard(struct vl_page_heap *heap, const struct vl_r
     if (region->hugetlb)
         return vl_hugetlb_give(heap->slice, start, VL_REGION_SIZE) ? VL_REGION_CLEAN
                                                                    : VL_REGION_LOST;
+    if (region->stray != VL_STRAY_NOT)
+        return vl_slice_renew(heap->slice, start, VL_REGION_SIZE) ? VL_REGION_CLEAN
+                                                                  : VL_REGION_LOST;
     bool given = vl_os->advise(start, VL_REGION_SIZE, VL_ADVICE_DISCARD) == 0;
     return given ? VL_REGION_CLEAN : VL_REGION_EMPTY;
 }
@@ -224,6 +222,7 @@ static void file_purged(struct vl_page_heap *heap, struct vl_region *region,
 {
     vl_count(&heap->hugetlb_bytes, region->hugetlb ? -VL_REGION_SIZE : 0);
     region->hugetlb = false;
+    region->stray = VL_STRAY_NOT;
     if (state == VL_REGION_CLEAN) {
         memset(region->dirty, 0, sizeof region->dirty);
         vl_count(&heap->purged_bytes, VL_REGION_SIZE);
@@ -277,10 +276,12 @@ static void purge_surplus(struct vl_page_heap *heap)
     purge(heap, 0, kept_limit(heap));
 }
 
-void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsigned page)
+static void give_own(struct vl_page_heap *heap, struct vl_region *region, unsigned page, bool clean)
 {
     vl_lock(&heap->lock);
     unsigned pages = vl_region_set_give(&heap->active[region->population], region, page);
+    if (clean)
+        vl_region_clean(region, page, pages);
     vl_count(&heap->pages_used, -(uint64_t)pages);
     bool emptied = region->run_count == 0;
     if (emptied) {
@@ -292,16 +293,6 @@ void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsi
         purge_surplus(heap);
 }
 
-void vl_page_heap_return(struct vl_page_heap *heap, struct vl_region *region)
-{
-    vl_lock(&heap->lock);
-    vl_set(&region->holder, NULL);
-    vl_count(&heap->regions_active, -1u);
-    file_unused(heap, region, VL_REGION_EMPTY);
-    vl_unlock(&heap->lock);
-    purge_surplus(heap);
-}
-
 void vl_page_heap_return_memory(struct vl_page_heap *heap, struct vl_region *region)
 {
     enum vl_region_state state = discard(heap, region);
@@ -310,6 +301,91 @@ void vl_page_heap_return_memory(struct vl_page_heap *heap, struct vl_region *reg
     vl_count(&heap->regions_active, -1u);
     file_purged(heap, region, state);
     vl_unlock(&heap->lock);
+}
+
+void vl_page_heap_return(struct vl_page_heap *heap, struct vl_region *region)
+{
+    if (region->stray != VL_STRAY_NOT) {
+        vl_page_heap_return_memory(heap, region);
+        return;
+    }
+    vl_lock(&heap->lock);
+    vl_set(&region->holder, NULL);
+    vl_count(&heap->regions_active, -1u);
+    file_unused(heap, region, VL_REGION_EMPTY);
+    vl_unlock(&heap->lock);
+    purge_surplus(heap);
+}
+
+/* `clean`: the memory of the run went to the system. */
+static void give(struct vl_page_heap *heap, struct vl_region *region, unsigned page, bool clean)
+{
+    struct vl_holding *holder = vl_get(&region->holder);
+    if (holder == NULL) {
+        give_own(heap, region, page, clean);
+    } else if (vl_holding_give(holder, region, page, clean) != NULL) {
+        vl_page_heap_return(heap, region);
+        vl_holding_returned(holder);
+    }
+}
+
+void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsigned page)
+{
+    give(heap, region, page, false);
+}
+
+/* --- Free pages of regions in use --- */
+
+static bool take_dirty(struct vl_page_heap *heap, struct vl_holding *holder,
+                       struct vl_region *region, unsigned page, struct vl_run *run)
+{
+    if (holder != NULL)
+        return vl_holding_take_dirty(holder, region, page, run);
+    vl_lock(&heap->lock);
+    bool taken = vl_get(&region->holder) == NULL &&
+                 vl_region_set_take_dirty(&heap->active[region->population], region, page, run);
+    vl_count(&heap->pages_used, taken ? run->pages : 0);
+    vl_unlock(&heap->lock);
+    return taken;
+}
+
+/* While their memory goes back, the pages are a run in use: nobody is given them. */
+static size_t strip_region(struct vl_page_heap *heap, struct vl_holding *holder,
+                           struct vl_region *region)
+{
+    struct vl_run run;
+    size_t bytes = 0;
+    for (unsigned page = 0; take_dirty(heap, holder, region, page, &run);) {
+        uintptr_t start = (uintptr_t)run.start, end = start + (run.pages << VL_PAGE_SHIFT);
+        uintptr_t inner = vl_round_up(start, vl_os_page_size);
+        uintptr_t inner_end = vl_round_down(end, vl_os_page_size);
+        size_t size = inner < inner_end ? inner_end - inner : 0;
+        bool given = size != 0 &&
+                     vl_os->advise((void *)inner, size, VL_ADVICE_DISCARD) == 0;
+        give(heap, region, run.page, given && size == end - start);
+        bytes += given ? size : 0;
+        page = run.page + run.pages;
+    }
+    return bytes;
+}
+
+size_t vl_page_heap_strip(struct vl_page_heap *heap, struct vl_holding *holder)
+{
+    size_t bytes = 0;
+    vl_lock(&heap->lock);
+    uint32_t count = heap->closed ? 0 : heap->fresh;
+    heap->away++; /* it is not closed meanwhile */
+    vl_unlock(&heap->lock);
+    for (uint32_t number = 0; number < count; number++) {
+        struct vl_region *region = vl_slice_unit(heap->slice, number);
+        if (vl_get(&region->holder) == holder)
+            bytes += strip_region(heap, holder, region);
+    }
+    vl_lock(&heap->lock);
+    heap->away--;
+    vl_count(&heap->purged_bytes, bytes);
+    vl_unlock(&heap->lock);
+    return bytes;
 }
 
 /* Under the lock of whose region it is. */

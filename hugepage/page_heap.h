@@ -61,6 +61,10 @@ void vl_page_heap_return_memory(struct vl_page_heap *heap, struct vl_region *reg
 /* Returns the memory of regions that have been empty for `age_ms`; tells how many bytes. */
 size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms);
 
+/* Returns the memory of free pages in regions in use, those of a holder or, for NULL, the heap's own;
+ * tells how many bytes. The huge pages that they are a part of come apart. */
+size_t vl_page_heap_strip(struct vl_page_heap *heap, struct vl_holding *holder);
+
 /* What can be said of a region while others use the heap. */
 struct vl_region_view {
     uint8_t state;

@@ -85,6 +85,29 @@ void vl_region_reset(struct vl_region *region)
     region->next = region->prev = NULL;
 }
 
+unsigned vl_region_find_dirty(const struct vl_region *region, unsigned page, unsigned *first)
+{
+    unsigned count = 0;
+    for (; page < VL_REGION_PAGES; page++) {
+        uint64_t held = region->dirty[page / 64] & ~region->used[page / 64];
+        bool found = held >> (page % 64) & 1;
+        if (found && count++ == 0)
+            *first = page;
+        else if (!found && count != 0)
+            break;
+    }
+    return count;
+}
+
+void vl_region_clean(struct vl_region *region, unsigned first, unsigned pages)
+{
+    FOR_WORDS(word, first, pages)
+    {
+        region->dirty[word] &= ~word_mask(word, first, pages);
+    }
+    VL_CHECK(vl_region_valid(region));
+}
+
 int vl_region_find(const struct vl_region *region, unsigned pages, unsigned align)
 {
     unsigned page = next_page(region, 0, false);

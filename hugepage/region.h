@@ -57,6 +57,7 @@ struct vl_region {
     uint8_t population;
     uint16_t bucket; /* of region_set, while ACTIVE */
     bool hugetlb;    /* its memory is a page of the kernel's pool */
+    uint8_t stray;   /* its memory prefers another node than its slice's (holding.h) */
     uint16_t slice;  /* its number */
     uint64_t emptied_ms;
     struct vl_region *next, *prev; /* in the set or list it is in */
@@ -88,6 +89,12 @@ bool vl_region_take(struct vl_region *region, unsigned first, unsigned pages);
 
 /* Gives back the run that begins at `first`; returns its length. */
 unsigned vl_region_give(struct vl_region *region, unsigned first);
+
+/* The first run of free pages from `page` on that hold memory: its length, or 0. */
+unsigned vl_region_find_dirty(const struct vl_region *region, unsigned page, unsigned *first);
+
+/* The memory of free pages went to the system: they read as zero. */
+void vl_region_clean(struct vl_region *region, unsigned first, unsigned pages);
 
 /* Recomputes the counts from the bitmap, whatever was under way when a fork stopped the world;
  * tells whether any page is in use. */

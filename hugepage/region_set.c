@@ -92,15 +92,9 @@ struct vl_region *vl_region_set_pick(const struct vl_region_set *set, unsigned p
     return NULL;
 }
 
-bool vl_region_set_take(struct vl_region_set *set, unsigned pages, unsigned align,
-                        struct vl_run *run)
+static void take_pages(struct vl_region_set *set, struct vl_region *region, unsigned page,
+                       unsigned pages, struct vl_run *run)
 {
-    /* Any free run this long contains an aligned one; so does a whole region. */
-    unsigned enough = (unsigned)vl_min(pages + align - 1, VL_REGION_PAGES);
-    struct vl_region *region = vl_region_set_pick(set, enough);
-    if (region == NULL)
-        return false;
-    unsigned page = (unsigned)vl_region_find(region, pages, align);
     bool zeroed = vl_region_take(region, page, pages);
     vl_region_set_update(set, region);
     *run = (struct vl_run){
@@ -111,7 +105,29 @@ bool vl_region_set_take(struct vl_region_set *set, unsigned pages, unsigned alig
         .pages = pages,
         .zeroed = zeroed,
     };
+}
+
+bool vl_region_set_take(struct vl_region_set *set, unsigned pages, unsigned align,
+                        struct vl_run *run)
+{
+    /* Any free run this long contains an aligned one; so does a whole region. */
+    unsigned enough = (unsigned)vl_min(pages + align - 1, VL_REGION_PAGES);
+    struct vl_region *region = vl_region_set_pick(set, enough);
+    if (region == NULL)
+        return false;
+    take_pages(set, region, (unsigned)vl_region_find(region, pages, align), pages, run);
     return true;
+}
+
+bool vl_region_set_take_dirty(struct vl_region_set *set, struct vl_region *region, unsigned page,
+                              struct vl_run *run)
+{
+    unsigned first, pages = 0;
+    if (region->state == VL_REGION_ACTIVE && region->run_count != 0 && !region->hugetlb)
+        pages = vl_region_find_dirty(region, page, &first);
+    if (pages != 0)
+        take_pages(set, region, first, pages, run);
+    return pages != 0;
 }
 
 unsigned vl_region_set_give(struct vl_region_set *set, struct vl_region *region, unsigned page)

@@ -56,6 +56,12 @@ struct vl_region *vl_region_set_pick(const struct vl_region_set *set, unsigned p
 bool vl_region_set_take(struct vl_region_set *set, unsigned pages, unsigned align,
                         struct vl_run *run);
 
+/* Takes the next free pages that hold memory, from `page` on, of a region of the set. False if there are
+ * none, or the region is on its way into the set or out of it: nothing is in use in it then. Pages of the
+ * kernel's pool go back as a whole only. */
+bool vl_region_set_take_dirty(struct vl_region_set *set, struct vl_region *region, unsigned page,
+                              struct vl_run *run);
+
 /* Gives back the run that begins at `page` of a region; returns its length. A region that is empty then
  * is in the set no more. */
 unsigned vl_region_set_give(struct vl_region_set *set, struct vl_region *region, unsigned page);

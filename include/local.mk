@@ -1,4 +1,4 @@
 # include - what programs see.
 
-include_HEADERS = %D%/valloc.h
+include_HEADERS = %D%/hp_allocator.h %D%/valloc.h
 nodist_include_HEADERS = %D%/valloc_version.h

@@ -138,7 +138,12 @@ typedef struct ThreadCache ThreadCache;
  * many small blocks is set aside. `num_threads`: a hint; 0: threads get no caches. */
 int valloc_init(MemoryAllocator *allocator, int initial_blocks, int num_threads);
 
-enum valloc_hugepages { VALLOC_HUGEPAGES_AUTO, VALLOC_HUGEPAGES_NEVER, VALLOC_HUGEPAGES_ALWAYS };
+enum valloc_hugepages {
+    VALLOC_HUGEPAGES_AUTO,   /* as VALLOC_HUGEPAGE says, once the object has grown */
+    VALLOC_HUGEPAGES_NEVER,
+    VALLOC_HUGEPAGES_ALWAYS, /* transparent ones, from the first byte */
+    VALLOC_HUGEPAGES_POOL    /* of the kernel's pool; where that is short, as ALWAYS */
+};
 
 /* Zeroed but for `size`, this is what valloc_init takes. */
 struct valloc_opts {
@@ -157,12 +162,17 @@ void revalloc(MemoryAllocator *allocator, void *block);
 void free_valloc(MemoryAllocator *allocator, void *block);
 void valloc_destroy(MemoryAllocator *allocator);
 
+/* Moves all memory of the object to a NUMA node, and takes what it takes later from there; others may use
+ * it meanwhile. -1 if there is no such node, or the system refuses: then it may have moved in part. */
+int valloc_migrate(MemoryAllocator *allocator, int node);
+
 /*
  * Gives back what is not in use, and tells how many bytes of memory went to the system.
  *
  *     1    the calling thread's cache, and those of threads that are gone, go to the spans
  *     2    and what lies between threads; regions and big blocks that are free go to the system
  *     3    and address space of slices in which nothing is in use, once nobody looks at their tables
+ *     4    and free pages among those in use: resident memory shrinks, but huge pages come apart
  *
  * valloc_cleanup is level 3. NULL, or valloc_default(): of the process's heap.
  */
@@ -171,6 +181,24 @@ size_t valloc_cleanup_level(MemoryAllocator *allocator, int level);
 
 /* The process's heap, that malloc and free work on, as an object; it cannot be destroyed. */
 MemoryAllocator *valloc_default(void);
+
+/* One object for all who want memory in huge pages, of the kernel's pool where there is one: hp_malloc
+ * of hp_allocator.h takes from it. NULL if there is no memory. */
+MemoryAllocator *valloc_hugepages(void);
+
+/* What an object holds; the figures of valloc_get_stat include it. -1 if it is none. */
+struct valloc_object_stat {
+    uint64_t used;      /* bytes of pages with blocks, in use or in caches; what `limit` bounds */
+    uint64_t held;      /* bytes of its regions and big blocks */
+    uint64_t limit;     /* 0: none */
+    uint64_t big_count; /* number of big blocks */
+    int node;           /* the NUMA node that it prefers; -1: those of the threads that ask */
+    char name[32];
+};
+int valloc_get_object_stat(MemoryAllocator *allocator, struct valloc_object_stat *stat);
+
+/* The same of valloc_hugepages(), for people, in two lines to standard output. */
+void valloc_print_hugepages(void);
 
 /* The calling thread's cache of an object, or NULL if it has none. A size to cache_free may be 0. */
 ThreadCache *valloc_thread_cache(MemoryAllocator *allocator);

@@ -209,32 +209,59 @@ bool vl_place_run(unsigned node, unsigned pages, unsigned align, enum vl_populat
  * each take little. */
 enum { SMALL_REGIONS = 2 };
 
-static bool wants_huge(const struct vl_holding *holding)
+/* What the regions of a slice for objects are made of. */
+enum pages {
+    SMALL_PAGES,
+    HUGE_PAGES,
+    POOL_PAGES, /* huge pages of the kernel's pool, as far as it has any */
+    PAGES_KINDS
+};
+
+static enum pages pages_of(const struct vl_slice *slice)
 {
-    if (holding->hugepage_mode != VL_HUGEPAGE_AUTO)
-        return holding->hugepage_mode == VL_HUGEPAGE_ALWAYS;
-    if (vl_options.hugepage_mode == VL_HUGEPAGE_NEVER)
-        return false;
-    return vl_options.hugepage_mode == VL_HUGEPAGE_ALWAYS ||
-           vl_get(&holding->regions) >= SMALL_REGIONS;
+    return !slice->huge ? SMALL_PAGES : slice->pool ? POOL_PAGES : HUGE_PAGES;
 }
 
-static bool find_object_slice(unsigned node, bool huge)
+static enum pages pages_of_mode(enum vl_hugepage_mode mode, uint32_t regions)
+{
+    switch (mode) {
+    case VL_HUGEPAGE_NEVER:
+        return SMALL_PAGES;
+    case VL_HUGEPAGE_ALWAYS:
+        return HUGE_PAGES;
+    case VL_HUGEPAGE_HUGETLB:
+        return regions < SMALL_REGIONS ? SMALL_PAGES : POOL_PAGES;
+    default:
+        return regions < SMALL_REGIONS ? SMALL_PAGES : HUGE_PAGES;
+    }
+}
+
+/* What an object wishes, or else the process. */
+static enum pages wanted_pages(const struct vl_holding *holding)
+{
+    if (holding->hugepage_mode == VL_HUGEPAGE_AUTO)
+        return pages_of_mode(vl_options.hugepage_mode, vl_get(&holding->regions));
+    return pages_of_mode(holding->hugepage_mode, SMALL_REGIONS);
+}
+
+static bool find_object_slice(unsigned node, enum pages pages)
 {
     struct vl_slice_plan plan = vl_page_heap_plan(node, 0);
     plan.kind = VL_SLICE_OBJECT;
-    plan.huge = huge;
-    plan.small_pages = huge ? 0 : SIZE_MAX;
+    plan.huge = pages != SMALL_PAGES;
+    plan.pool = pages == POOL_PAGES;
+    plan.small_pages = plan.huge ? 0 : SIZE_MAX;
     return find_region_slice(plan);
 }
 
 /* A region of the slices for objects of a node; *full: they are all used to their ends. */
-static struct vl_region *lease_from(unsigned node, bool huge, struct vl_holding *holding, bool *full)
+static struct vl_region *lease_from(unsigned node, enum pages pages, struct vl_holding *holding,
+                                    bool *full)
 {
     *full = true;
     FOR_SLICES(slice, VL_SLICE_OBJECT, node)
     {
-        if (slice->huge != huge)
+        if (pages_of(slice) != pages)
             continue;
         struct vl_region *region = vl_page_heap_lease(&vl_page_heaps[slice->number], holding);
         if (region != NULL)
@@ -244,27 +271,26 @@ static struct vl_region *lease_from(unsigned node, bool huge, struct vl_holding 
     return NULL;
 }
 
-static struct vl_region *lease_on(unsigned node, bool huge, struct vl_holding *holding)
+static struct vl_region *lease_on(unsigned node, enum pages pages, struct vl_holding *holding)
 {
     bool full;
-    struct vl_region *region = lease_from(node, huge, holding, &full);
-    while (region == NULL && full && find_object_slice(node, huge))
-        region = lease_from(node, huge, holding, &full);
+    struct vl_region *region = lease_from(node, pages, holding, &full);
+    while (region == NULL && full && find_object_slice(node, pages))
+        region = lease_from(node, pages, holding, &full);
     return region;
 }
 
-/* Where address space is too short for a slice of each kind, the other has to do; so have other nodes. */
+/* Where address space is too short for a slice of each kind, another has to do; so have other nodes. */
 static struct vl_region *lease(struct vl_holding *holding)
 {
-    unsigned node = holding->node >= 0 ? (unsigned)holding->node : vl_topology_here(&vl_topology);
-    bool huge = wants_huge(holding), full;
-    struct vl_region *region = lease_on(node, huge, holding);
-    for (unsigned i = 0; i < vl_topology.count && region == NULL; i++) {
-        unsigned other = vl_topology.nearest[node][i];
-        region = lease_from(other, !huge, holding, &full);
-        if (region == NULL)
-            region = lease_from(other, huge, holding, &full);
-    }
+    int wished = vl_get(&holding->node);
+    unsigned node = wished >= 0 ? (unsigned)wished : vl_topology_here(&vl_topology);
+    struct vl_region *region = lease_on(node, wanted_pages(holding), holding);
+    for (unsigned i = 0; i < vl_topology.count; i++)
+        for (enum pages pages = 0; pages < PAGES_KINDS && region == NULL; pages++) {
+            bool full;
+            region = lease_from(vl_topology.nearest[node][i], pages, holding, &full);
+        }
     return region;
 }
 
@@ -290,16 +316,38 @@ bool vl_place_run_held(struct vl_holding *holding, unsigned pages, unsigned alig
 
 void vl_place_give_run(const struct vl_slice *slice, const void *start)
 {
-    struct vl_page_heap *heap = &vl_page_heaps[slice->number];
-    struct vl_region *region = vl_region_of(slice, start);
-    struct vl_holding *holder = vl_get(&region->holder);
-    unsigned page = vl_page_in_region(slice, start);
-    if (holder == NULL) {
-        vl_page_heap_give(heap, region, page);
-    } else if (vl_holding_give(holder, region, page) != NULL) {
-        vl_page_heap_return(heap, region);
-        vl_holding_returned(holder);
-    }
+    vl_page_heap_give(&vl_page_heaps[slice->number], vl_region_of(slice, start),
+                      vl_page_in_region(slice, start));
+}
+
+/* The slice that the record of a big block is of. */
+static struct vl_slice *slice_of_big(const struct vl_extent *extent)
+{
+    const char *entry = (const char *)extent;
+    FOR_SLICES(slice, VL_SLICE_BIG, 0)
+    if (entry >= slice->units && entry < (char *)slice->start)
+        return slice;
+    return NULL;
+}
+
+static void *locate_big(const struct vl_extent *extent)
+{
+    return vl_big_heap_address(&vl_big_heaps[slice_of_big(extent)->number], extent);
+}
+
+void vl_place_begin(struct vl_holding *holding, int node)
+{
+    bool bind = node >= 0 && vl_topology.bind;
+    vl_set(&holding->node, node);
+    vl_set(&holding->bind_node, bind ? (int)vl_topology.ids[node] : -1);
+}
+
+int vl_place_migrate(struct vl_holding *holding, unsigned node)
+{
+    vl_set(&holding->node, (int)node);
+    if (vl_topology.count == 1)
+        return 0; /* all of it is there */
+    return vl_holding_migrate(holding, vl_topology.ids[node], locate_big);
 }
 
 size_t vl_place_dissolve(struct vl_holding *holding)
@@ -313,12 +361,7 @@ size_t vl_place_dissolve(struct vl_holding *holding)
         bytes += VL_REGION_SIZE;
     }
     for (struct vl_extent *extent; (extent = vl_holding_pop_big(holding)) != NULL;)
-        FOR_SLICES(slice, VL_SLICE_BIG, 0)
-        {
-            char *entry = (char *)extent;
-            if (entry >= slice->units && entry < (char *)slice->start)
-                bytes += vl_big_heap_drop(&vl_big_heaps[slice->number], extent);
-        }
+        bytes += vl_big_heap_drop(&vl_big_heaps[slice_of_big(extent)->number], extent);
     return bytes;
 }
 
@@ -377,6 +420,16 @@ size_t vl_place_purge(uint64_t age_ms)
                       ? vl_page_heap_purge(&vl_page_heaps[i], age_ms)
                       : vl_big_heap_purge(&vl_big_heaps[i], age_ms);
     return purged;
+}
+
+size_t vl_place_strip(struct vl_holding *holding)
+{
+    size_t bytes = 0;
+    uint32_t count = vl_get_acquire(&vl_slice_count);
+    for (uint32_t i = 0; i < count; i++)
+        if (vl_slices[i].kind == (holding == NULL ? VL_SLICE_NODE : VL_SLICE_OBJECT))
+            bytes += vl_page_heap_strip(&vl_page_heaps[i], holding);
+    return bytes;
 }
 
 void vl_place_after_fork(void)

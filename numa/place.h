@@ -44,6 +44,13 @@ void vl_place_give_run(const struct vl_slice *slice, const void *start);
 /* `holder`: the holding of the object it is for, or NULL. */
 void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed);
 
+/* A new object's memory comes from this node; -1: from that of the thread that asks. */
+void vl_place_begin(struct vl_holding *holding, int node);
+
+/* Moves what an object has to a node, and lets it get what it gets from there. 0 or a negative errno
+ * value; in that case it may have been moved in part. */
+int vl_place_migrate(struct vl_holding *holding, unsigned node);
+
 /* Gives back all that an object has, blocks in use included: its regions with what the class map says
  * of them. Tells how many bytes went to the system. */
 size_t vl_place_dissolve(struct vl_holding *holding);
@@ -56,6 +63,10 @@ bool vl_place_is_making(void);
 
 /* Returns memory of every heap that has been free for `age_ms`; tells how many bytes. */
 size_t vl_place_purge(uint64_t age_ms);
+
+/* Returns memory of free pages in regions that are in use, of an object or, for NULL, of the nodes' heaps;
+ * tells how many bytes. What is left of a huge page is small pages then. */
+size_t vl_place_strip(struct vl_holding *holding);
 
 /* Takes away slices of which nothing is in use, with their tables, once nobody looks at these any
  * more: waits for that, or else takes them only if nobody does now. Tells how much address space

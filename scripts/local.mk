@@ -2,4 +2,5 @@
 
 EXTRA_DIST += \
 	%D%/count-tests.sh \
+	%D%/hugepages-demo \
 	%D%/options-table

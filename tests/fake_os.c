@@ -237,8 +237,10 @@ static int fake_move(void *from, size_t size, void *to)
     return call(&(struct fake_os_record){.call = FAKE_MOVE, .start = from, .size = size, .to = to});
 }
 
-static int fake_bind(void *start, size_t size, unsigned node)
+/* What is there counts as moved either way. */
+static int fake_bind(void *start, size_t size, unsigned node, bool move)
 {
+    (void)move;
     return call(
         &(struct fake_os_record){.call = FAKE_BIND, .start = start, .size = size, .node = node});
 }

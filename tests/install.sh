@@ -25,6 +25,7 @@ export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS PKG_CONFIG_ALLOW_SYSTEM_LIBS
 
 # Written as for valloc's forerunners. Only valloc's own malloc counts the calls.
 cat >"$scratch/program.c" <<'END'
+#include <hp_allocator.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,14 +51,18 @@ int main(void)
     vfree(valloc(100), 100);
     free(realloc(malloc(1000), 2000));
     free(calloc(10, 10));
+    block = hp_malloc(15 << 20);
+    memset(block, 1, 15 << 20);
+    hp_free(block);
     valloc_get_stat(&after);
     valloc_cleanup(&allocator);
     valloc_destroy(&allocator);
-    if (!after.counts || after.nb_malloc - before.nb_malloc != 5 ||
+    if (!after.counts || after.nb_malloc - before.nb_malloc != 6 ||
         after.nb_calloc - before.nb_calloc != 1 || after.nb_realloc - before.nb_realloc != 1 ||
-        after.nb_free - before.nb_free != 6)
+        after.nb_free - before.nb_free != 7)
         return 2;
     get_stat();
+    hp_malloc_stats();
     return 0;
 }
 END
@@ -89,7 +94,7 @@ build() { # OUTPUT FLAGS...
 check() { # NAME
     "$scratch/$1-program" >"$scratch/output"
     [ "$(cut -d: -f1 <"$scratch/output" | tr '\n' ' ')" = \
-        "nb_malloc nb_free nb_realloc nb_calloc nb_recyclage nb_mmap nb_munmap " ]
+        "nb_malloc nb_free nb_realloc nb_calloc nb_recyclage nb_mmap nb_munmap hp_malloc hp_malloc " ]
     "$scratch/$1-quiet"
 }
 

@@ -290,6 +290,16 @@ try_alias() { # FILE
     is "status of the alias" 5 $?
 }
 
+try_demo() {
+    shown=$(VALLOC_RUN=$tool "$source/scripts/hugepages-demo" sh -c 'echo unseen; exit 5' 2>&1)
+    is "status of the demo" 5 $?
+    is "runs of the demo" 2 "$(echo "$shown" | grep -c '^--- ')"
+    is "figures of the demo" 2 "$(echo "$shown" | grep -c 'wall time .*peak memory')"
+    is "the demo's program" 0 "$(echo "$shown" | grep -c unseen)"
+    VALLOC_RUN=./no-such PATH=/nowhere /bin/sh "$source/scripts/hugepages-demo" 2>/dev/null
+    is "status of the demo without valloc-run" 127 $?
+}
+
 try() { # TOOL FOLDER-OF-LIBRARY ALIAS
     tool=$1
     try_transparency
@@ -299,6 +309,7 @@ try() { # TOOL FOLDER-OF-LIBRARY ALIAS
     try_refusals
     try_figures
     try_alias "$3"
+    try_demo
 }
 
 installed() {

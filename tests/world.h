@@ -59,11 +59,12 @@ static inline int bare_allowed_nodes(struct vl_node_mask *mask)
     return 0;
 }
 
-static inline int bare_bind(void *start, size_t size, unsigned node)
+static inline int bare_bind(void *start, size_t size, unsigned node, bool move)
 {
     (void)start;
     (void)size;
     (void)node;
+    (void)move;
     return 0;
 }
 

@@ -2,7 +2,7 @@
  * of no object and with blocks that are not theirs, and threads that come, go and destroy. */
 #include "tests/world.h"
 
-#include "valloc.h"
+#include "hp_allocator.h"
 
 #include <setjmp.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@ static void set_up(void)
 
 static void set_up_bare(void)
 {
-    begin_bare_world(1);
+    begin_bare_world(2);
 }
 
 static MemoryAllocator make(void)
@@ -190,6 +190,28 @@ START_TEST(cleanup_gives_memory_back)
 }
 END_TEST
 
+/* Level 4: what is free beside blocks in use, and nothing of these. */
+START_TEST(cleanup_of_what_is_half_used)
+{
+    enum { BLOCKS = 4000, KEPT = 50, SIZE = 8000 };
+    static char *blocks[BLOCKS];
+    MemoryAllocator mesh = make(), *heaps[] = {&mesh, valloc_default()};
+    for (unsigned heap = 0; heap < 2; heap++) {
+        for (int i = 0; i < BLOCKS; i++)
+            memset(blocks[i] = valloc_block(heaps[heap], SIZE), i, SIZE);
+        for (int i = 0; i < BLOCKS; i++)
+            if (i % KEPT != 0)
+                revalloc(heaps[heap], blocks[i]);
+        valloc_cleanup(heaps[heap]);
+        ck_assert_uint_gt(valloc_cleanup_level(heaps[heap], 4), BLOCKS / 2 * SIZE);
+        for (int i = 0; i < BLOCKS; i += KEPT)
+            ck_assert(blocks[i][0] == (char)i && blocks[i][SIZE - 1] == (char)i);
+        ck_assert_uint_lt(valloc_cleanup_level(heaps[heap], 4), VL_REGION_SIZE);
+    }
+    valloc_destroy(&mesh);
+}
+END_TEST
+
 START_TEST(the_process_s_heap_is_one)
 {
     MemoryAllocator *heap = valloc_default();
@@ -231,6 +253,122 @@ START_TEST(walks_find_its_blocks)
     found = 0;
     ck_assert_int_eq(valloc_walk(count_blocks, &found), 0);
     ck_assert_uint_eq(found, 0);
+}
+END_TEST
+
+/* --- Nodes --- */
+
+/* What a block that was freed leaves behind prefers what its slice does: it was made anew after it
+ * was bound last, and bound then as the slice is. */
+static void check_left(const void *block)
+{
+    const struct vl_slice *slice = vl_slice_of(block);
+    const struct fake_os_record *bound = fake_os_last(FAKE_BIND, block);
+    const struct fake_os_record *renewed = fake_os_last(FAKE_RENEW, block);
+    ck_assert_ptr_nonnull(renewed);
+    if (slice->bind)
+        ck_assert_int_eq(vl_os->node_of(block), slice->bind_node);
+    else
+        ck_assert(bound < renewed);
+}
+
+START_TEST(migrates_to_a_node)
+{
+    MemoryAllocator mesh = make(), other = make();
+    void *blocks[SIZES], *others[SIZES];
+    for (unsigned i = 0; i < SIZES; i++) {
+        blocks[i] = valloc_block(&mesh, sizes[i]);
+        others[i] = valloc_block(&other, sizes[i]);
+        ck_assert_int_eq(vl_os->node_of(blocks[i]), 0);
+    }
+    ck_assert_int_eq(valloc_migrate(&mesh, 2), 0);
+    for (unsigned i = 0; i < SIZES; i++) {
+        ck_assert_int_eq(vl_os->node_of(blocks[i]), 2);
+        ck_assert_int_eq(vl_os->node_of(valloc_block(&mesh, sizes[i])), 2);
+        ck_assert_int_eq(vl_os->node_of(others[i]), 0);
+    }
+    struct valloc_object_stat stat;
+    ck_assert_int_eq(valloc_get_object_stat(&mesh, &stat), 0);
+    ck_assert_int_eq(stat.node, 2);
+    void *grown = vl_resize(vl_resize(blocks[SIZES - 1], 7 << 20), 3 << 20);
+    ck_assert_int_eq(vl_os->node_of((char *)grown + (3 << 20) - 1), 2);
+    ck_assert_int_eq(valloc_migrate(&mesh, 1), 0);
+    ck_assert_int_eq(vl_os->node_of(grown), 1);
+    ck_assert_int_eq(vl_os->node_of(blocks[0]), 1);
+    valloc_destroy(&mesh);
+    check_left(blocks[0]);
+    check_left(grown);
+    ck_assert_int_eq(vl_os->node_of(others[0]), 0);
+    valloc_destroy(&other);
+}
+END_TEST
+
+START_TEST(big_blocks_go_to_the_object_s_node)
+{
+    MemoryAllocator mesh;
+    struct valloc_opts opts = {.size = sizeof opts, .node_plus_one = 2};
+    ck_assert_int_eq(valloc_init_opts(&mesh, &opts), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        char *block = valloc_block(&mesh, 5 << 20);
+        ck_assert_int_eq(vl_os->node_of(block), 1);
+        ck_assert_int_eq(vl_os->node_of(block + (5 << 20) - 1), 1);
+        revalloc(&mesh, block);
+        check_left(block);
+    }
+    valloc_destroy(&mesh);
+}
+END_TEST
+
+START_TEST(migrations_that_cannot_be)
+{
+    MemoryAllocator mesh = make(), none = {0};
+    valloc_block(&mesh, 100);
+    ck_assert_int_eq(valloc_migrate(&mesh, NODES), -1);
+    ck_assert_int_eq(valloc_migrate(&mesh, -1), -1);
+    ck_assert_int_eq(valloc_migrate(&mesh, INT_MAX), -1);
+    ck_assert_int_eq(valloc_migrate(&none, 1), -1);
+    ck_assert_int_eq(valloc_migrate(NULL, 1), -1);
+    ck_assert_int_eq(valloc_migrate(valloc_default(), 1), -1);
+    ck_assert_int_eq(errno, EINVAL);
+    fake_os_fail(FAKE_BIND, 1, EPERM);
+    ck_assert_int_eq(valloc_migrate(&mesh, 1), -1);
+    ck_assert_int_eq(errno, EPERM);
+    ck_assert_int_eq(valloc_migrate(&mesh, 1), 0);
+    valloc_destroy(&mesh);
+}
+END_TEST
+
+/* --- Huge pages --- */
+
+START_TEST(hugepages_of_the_pool_while_it_lasts)
+{
+    fake_os_set_pool(3);
+    char *small = hp_malloc(100), *big = hp_malloc(4 << 20), *more = hp_malloc(4 << 20);
+    memset(more, 1, 4 << 20);
+    ck_assert_uint_eq(fake_os_hugetlb_pages((void *)((uintptr_t)small & -VL_REGION_SIZE),
+                                            VL_REGION_SIZE), 1);
+    ck_assert_uint_eq(fake_os_hugetlb_pages(big, 4 << 20), 2);
+    ck_assert_uint_eq(fake_os_hugetlb_pages(more, 4 << 20), 0);
+    ck_assert_uint_eq(stats_now().hugetlb_bytes, 3 * VL_REGION_SIZE);
+    ck_assert_uint_eq(stats_now().hugetlb_refused, 1);
+    ck_assert(vl_slice_of(small)->huge && vl_slice_of(more)->huge);
+    hp_free(big);
+    hp_free(NULL);
+    vl_free(more);
+    hp_free(small);
+    valloc_cleanup(valloc_hugepages());
+    ck_assert_uint_eq(fake_os_pool(), 3);
+}
+END_TEST
+
+START_TEST(hugepages_can_be_destroyed_at_once)
+{
+    MemoryAllocator *before = valloc_hugepages();
+    void *block = hp_malloc(100);
+    ck_assert_ptr_eq(valloc_hugepages(), before);
+    valloc_destroy(valloc_hugepages());
+    ck_assert_uint_eq(vl_query_bytes(block), 0);
+    ck_assert_ptr_nonnull(hp_malloc(100));
 }
 END_TEST
 
@@ -305,8 +443,10 @@ static void *use_shared(void *number)
 static void *clean_or_use(void *number)
 {
     if ((uintptr_t)number == 0) {
-        for (int i = 0; i < 200; i++)
-            valloc_cleanup_level(&shared, 1 + i % 2);
+        for (int i = 0; i < 200; i++) {
+            valloc_cleanup_level(&shared, 1 + i % 4);
+            require(valloc_migrate(&shared, i % 2) == 0);
+        }
     } else if ((uintptr_t)number == 1) {
         for (int i = 0; i < 100; i++) {
             MemoryAllocator own = make();
@@ -428,8 +568,14 @@ Suite *vl_suite(void)
     tcase_add_test(single, without_caches);
     tcase_add_test(single, the_other_functions_know_its_blocks);
     tcase_add_test(single, cleanup_gives_memory_back);
+    tcase_add_test(single, cleanup_of_what_is_half_used);
     tcase_add_test(single, the_process_s_heap_is_one);
     tcase_add_test(single, walks_find_its_blocks);
+    tcase_add_test(single, migrates_to_a_node);
+    tcase_add_test(single, big_blocks_go_to_the_object_s_node);
+    tcase_add_test(single, migrations_that_cannot_be);
+    tcase_add_test(single, hugepages_of_the_pool_while_it_lasts);
+    tcase_add_test(single, hugepages_can_be_destroyed_at_once);
     tcase_add_test(single, misuse);
     suite_add_tcase(suite, single);
 

@@ -138,4 +138,21 @@ static inline void region_model_give_both(struct region_model *model, struct vl_
         ck_abort_msg("the run at %u given, now %s: %u pages", first, model->pages, pages);
 }
 
+/* The next touched free pages from `page` on, which are cleaned in both worlds; where they end. */
+static inline unsigned region_model_clean_both(struct region_model *model, struct vl_region *region,
+                                               unsigned page)
+{
+    unsigned first = 0, count = vl_region_find_dirty(region, page, &first);
+    size_t before = strcspn(&model->pages[page], ",");
+    size_t length = strspn(&model->pages[page + before], ",");
+    if (count != length || (count != 0 && first != page + before))
+        ck_abort_msg("touched free pages from %u on in %s: %u at %u", page, model->pages, count,
+                     first);
+    if (count == 0)
+        return VL_REGION_PAGES;
+    vl_region_clean(region, first, count);
+    memset(&model->pages[first], '.', count);
+    return first + count;
+}
+
 #endif

@@ -3,6 +3,9 @@
 #include "tests/api/support.h"
 
 #include "hugepage/page_heap.h"
+
+#include <errno.h>
+#include <sys/mman.h>
 #include "tests/fake_os.h"
 
 enum { REGIONS = 36, RUNS = 400, DELAY_MS = 10 * 1000 };
@@ -188,6 +191,102 @@ START_TEST(random_runs)
         }
     ck_assert_uint_gt(fake_os_count(FAKE_ADVISE_DISCARD), 0);
     check_nothing_is_lost();
+}
+END_TEST
+
+/* --- Free pages of regions in use --- */
+
+/* As many pages as go back hold memory afterwards no more, and nobody's run is touched. */
+START_TEST(stripped_now_and_then)
+{
+    size_t stripped = 0;
+    for (unsigned round = 0; round < 20; round++) {
+        churn(scaled(200));
+        uint64_t before = vl_get(&heap.purged_bytes);
+        size_t bytes = vl_page_heap_strip(&heap, NULL);
+        stripped += bytes;
+        ck_assert_uint_eq(vl_get(&heap.purged_bytes) - before, bytes);
+        check_counts();
+        ck_assert_uint_eq(vl_page_heap_strip(&heap, NULL), 0);
+        for (unsigned i = 0; i < held_count; i++)
+            check_held(i);
+    }
+    ck_assert_uint_gt(stripped, 0);
+    check_nothing_is_lost();
+}
+END_TEST
+
+START_TEST(stripped_pages_are_clean)
+{
+    struct vl_run low = must_take(10), middle = must_take(20), high = must_take(10);
+    memset(middle.start, 1, 20 * VL_PAGE_SIZE);
+    give(&middle);
+    ck_assert_uint_eq(vl_page_heap_strip(&heap, NULL), 20 * VL_PAGE_SIZE);
+    struct vl_run again = must_take(20);
+    ck_assert_ptr_eq(again.start, middle.start);
+    ck_assert(again.zeroed);
+    give(&low);
+    give(&high);
+    give(&again);
+}
+END_TEST
+
+START_TEST(refused_stripping_does_no_harm)
+{
+    struct vl_run low = must_take(10), high = must_take(10);
+    memset(low.start, 1, 10 * VL_PAGE_SIZE);
+    give(&low);
+    fake_os_fail_from(FAKE_ADVISE_DISCARD, 1, EINVAL);
+    ck_assert_uint_eq(vl_page_heap_strip(&heap, NULL), 0);
+    struct vl_run again = must_take(10);
+    ck_assert_ptr_eq(again.start, low.start);
+    ck_assert(!again.zeroed);
+    give(&again);
+    give(&high);
+    check_counts();
+}
+END_TEST
+
+/* Inner ones only, as far as the machine's pages go. */
+START_TEST(stripped_with_large_pages)
+{
+    struct vl_run low = must_take(4), middle = must_take(16), high = must_take(10);
+    size_t size_before = vl_os_page_size;
+    vl_os_page_size = 64 << 10;
+    give(&middle);
+    ck_assert_uint_eq(vl_page_heap_strip(&heap, NULL), 64 << 10); /* [8, 16) of [4, 20) */
+    vl_os_page_size = size_before;
+    ck_assert(!must_take(16).zeroed);
+    give(&low);
+    give(&high);
+}
+END_TEST
+
+static struct vl_run emptied;
+
+/* The last block in use of a region is freed while its other pages are on their way. */
+static int empty_meanwhile(void *start, size_t size, enum vl_advice advice)
+{
+    struct vl_run run = emptied;
+    emptied.pages = 0;
+    if (run.pages != 0)
+        give(&run);
+    return madvise(start, size, MADV_DONTNEED) == 0 && advice == VL_ADVICE_DISCARD ? 0 : -EINVAL;
+}
+
+START_TEST(a_region_emptied_meanwhile)
+{
+    struct vl_run free_soon = must_take(10);
+    emptied = must_take(10);
+    memset(free_soon.start, 1, 10 * VL_PAGE_SIZE);
+    give(&free_soon);
+    struct vl_os os = *vl_os;
+    os.advise = empty_meanwhile;
+    vl_os = &os;
+    ck_assert_uint_eq(vl_page_heap_strip(&heap, NULL), 10 * VL_PAGE_SIZE);
+    ck_assert_uint_eq(vl_get(&heap.regions_active), 0);
+    ck_assert_uint_eq(vl_get(&heap.regions_empty), 1);
+    check_counts();
 }
 END_TEST
 
@@ -486,8 +585,8 @@ END_TEST
 
 static void start_world_of_hugetlb(void)
 {
-    start_world();
     vl_options.hugepage_mode = VL_HUGEPAGE_HUGETLB;
+    start_world();
 }
 
 static unsigned pages_of_pool(void)
@@ -684,6 +783,7 @@ Suite *vl_suite(void)
 {
     Suite *suite = suite_create("page_heap");
     TCase *runs = timed_case("runs", 60);
+    TCase *strip = timed_case("strip", 60);
     TCase *purge = tcase_create("purge");
     TCase *failures = timed_case("failures", 60);
     TCase *fork = timed_case("fork", 60);
@@ -697,6 +797,14 @@ Suite *vl_suite(void)
     tcase_add_test(runs, populations_do_not_mix);
     tcase_add_test(runs, memory_that_is_there_comes_first);
     suite_add_tcase(suite, runs);
+
+    tcase_add_checked_fixture(strip, start_world, NULL);
+    tcase_add_test(strip, stripped_now_and_then);
+    tcase_add_test(strip, stripped_pages_are_clean);
+    tcase_add_test(strip, refused_stripping_does_no_harm);
+    tcase_add_test(strip, stripped_with_large_pages);
+    tcase_add_test(strip, a_region_emptied_meanwhile);
+    suite_add_tcase(suite, strip);
 
     tcase_add_checked_fixture(purge, start_world, NULL);
     tcase_add_test(purge, few_are_kept_in_any_case);

@@ -80,6 +80,13 @@ static void give_random(uint64_t *random)
         region_model_give_both(&model, &region, region.head[page]);
 }
 
+static void clean_some(uint64_t *random)
+{
+    unsigned page = (unsigned)(random_next(random) % VL_REGION_PAGES);
+    while (page < VL_REGION_PAGES && random_next(random) % 4 != 0)
+        page = region_model_clean_both(&model, &region, page);
+}
+
 START_TEST(random_runs)
 {
     uint64_t random = test_seed();
@@ -88,6 +95,8 @@ START_TEST(random_runs)
             take_random(&random);
         else
             give_random(&random);
+        if (random_next(&random) % 8 == 0)
+            clean_some(&random);
         region_model_check(&model, &region);
     }
 }
