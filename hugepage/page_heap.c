@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* Empty regions kept without question; above it, a third of the most that were in use. */
+/* Empty regions that big blocks do not get; above it, a third of the most that were in use. */
 enum { KEPT_MIN = 8 };
 
 struct vl_slice_plan vl_page_heap_plan(unsigned node, size_t size)
@@ -230,11 +230,12 @@ static void file_purged(struct vl_page_heap *heap, struct vl_region *region,
     file_unused(heap, region, state);
 }
 
-/* Gives memory back, of the regions that have been empty longest, while more than `keep` are. */
-static size_t purge(struct vl_page_heap *heap, uint64_t age_ms, uint32_t keep)
+/* Gives memory back, of the regions that have been empty longest, while more than `keep` are and it is
+ * less than `most` bytes. */
+static size_t purge(struct vl_page_heap *heap, uint64_t age_ms, uint32_t keep, size_t most)
 {
     size_t purged = 0;
-    for (;;) {
+    while (purged < most) {
         vl_lock(&heap->lock);
         struct vl_region *region = purge_candidate(heap, age_ms, keep);
         if (region != NULL) {
@@ -255,11 +256,12 @@ static size_t purge(struct vl_page_heap *heap, uint64_t age_ms, uint32_t keep)
             return purged; /* locked memory, for one: nothing to be had for now */
         purged += VL_REGION_SIZE;
     }
+    return purged;
 }
 
 size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms)
 {
-    return purge(heap, age_ms, 0);
+    return purge(heap, age_ms, 0, SIZE_MAX);
 }
 
 static uint32_t kept_limit(const struct vl_page_heap *heap)
@@ -267,13 +269,18 @@ static uint32_t kept_limit(const struct vl_page_heap *heap)
     return (uint32_t)vl_max(KEPT_MIN, vl_get(&heap->regions_active_max) / 3);
 }
 
-/* What an emptied region is the occasion for. */
-static void purge_surplus(struct vl_page_heap *heap)
+size_t vl_page_heap_yield(struct vl_page_heap *heap, size_t most)
 {
-    if (vl_options.purge_delay_ms < 0)
-        return;
-    purge(heap, (uint64_t)vl_options.purge_delay_ms, 0);
-    purge(heap, 0, kept_limit(heap));
+    uint32_t keep = kept_limit(heap);
+    bool surplus = vl_get(&heap->regions_empty) > keep && vl_options.purge_delay_ms >= 0;
+    return surplus ? purge(heap, 0, keep, most) : 0;
+}
+
+/* What an emptied region is the occasion for. */
+static void purge_old(struct vl_page_heap *heap)
+{
+    if (vl_options.purge_delay_ms >= 0)
+        purge(heap, (uint64_t)vl_options.purge_delay_ms, 0, SIZE_MAX);
 }
 
 static void give_own(struct vl_page_heap *heap, struct vl_region *region, unsigned page, bool clean)
@@ -290,7 +297,7 @@ static void give_own(struct vl_page_heap *heap, struct vl_region *region, unsign
     }
     vl_unlock(&heap->lock);
     if (emptied)
-        purge_surplus(heap);
+        purge_old(heap);
 }
 
 void vl_page_heap_return_memory(struct vl_page_heap *heap, struct vl_region *region)
@@ -314,7 +321,7 @@ void vl_page_heap_return(struct vl_page_heap *heap, struct vl_region *region)
     vl_count(&heap->regions_active, -1u);
     file_unused(heap, region, VL_REGION_EMPTY);
     vl_unlock(&heap->lock);
-    purge_surplus(heap);
+    purge_old(heap);
 }
 
 /* `clean`: the memory of the run went to the system. */

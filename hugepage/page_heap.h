@@ -3,9 +3,11 @@
  *
  * One lock, held for list and bitmap work only; address space is made writable, and memory given
  * back, with the lock released. A region that empties keeps its memory for a while
- * (VALLOC_PURGE_DELAY), as demand usually comes back; but of all that were ever in use together, a
- * third at most are kept so. Memory is returned in whole regions, because the
- * kernel frees nothing of a huge page until all of it is dropped.
+ * (VALLOC_PURGE_DELAY), as demand usually comes back: a program that works in steps finds all that
+ * its last step freed. But where big blocks need memory meanwhile, regions yield theirs, so that a
+ * program that first has small blocks and then big ones does not hold both; a third of all that were
+ * ever in use together stays. Memory is returned in whole regions, because the kernel frees nothing
+ * of a huge page until all of it is dropped.
  *
  * Of a slice for allocator objects, whole regions are leased to these (holding.h).
  *
@@ -60,6 +62,10 @@ void vl_page_heap_return_memory(struct vl_page_heap *heap, struct vl_region *reg
 
 /* Returns the memory of regions that have been empty for `age_ms`; tells how many bytes. */
 size_t vl_page_heap_purge(struct vl_page_heap *heap, uint64_t age_ms);
+
+/* Returns up to `most` bytes, of regions that are empty in any case, for others who need them; tells how
+ * many. */
+size_t vl_page_heap_yield(struct vl_page_heap *heap, size_t most);
 
 /* Returns the memory of free pages in regions in use, those of a holder or, for NULL, the heap's own;
  * tells how many bytes. The huge pages that they are a part of come apart. */

@@ -387,6 +387,18 @@ static bool big_has_room(size_t bytes, size_t align)
     return false;
 }
 
+/* Fresh memory is going to be touched: as much as that of what lies empty elsewhere may go. */
+static void yield(size_t bytes)
+{
+    uint32_t count = vl_get_acquire(&vl_slice_count);
+    for (uint32_t i = 0; i < count; i++) {
+        size_t got = vl_slice_has_regions(&vl_slices[i])
+                         ? vl_page_heap_yield(&vl_page_heaps[i], bytes)
+                         : 0;
+        bytes -= vl_min(got, bytes);
+    }
+}
+
 void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
 {
     if (holder != NULL && !vl_holding_has_room(holder, bytes >> VL_PAGE_SHIFT))
@@ -400,6 +412,8 @@ void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *
             return NULL;
         block = big_from_slices(bytes, align, holder, zeroed);
     }
+    if (block != NULL && *zeroed)
+        yield(bytes);
     return block;
 }
 

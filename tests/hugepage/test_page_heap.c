@@ -344,23 +344,36 @@ static unsigned kept_of(unsigned count)
     return vl_get(&heap.regions_empty);
 }
 
-START_TEST(few_are_kept_in_any_case)
+START_TEST(all_are_kept_for_a_while)
 {
-    ck_assert_uint_eq(kept_of(8), 8);
+    ck_assert_uint_eq(kept_of(30), 30);
+    ck_assert_uint_eq(vl_get(&heap.purged_bytes), 0);
 }
 END_TEST
 
-START_TEST(a_third_of_many_is_kept)
+START_TEST(few_yield_nothing)
 {
-    ck_assert_uint_eq(kept_of(30), 10);
+    kept_of(8);
+    ck_assert_uint_eq(vl_page_heap_yield(&heap, SIZE_MAX), 0);
+}
+END_TEST
+
+START_TEST(many_yield_but_a_third)
+{
+    kept_of(30);
+    ck_assert_uint_eq(vl_page_heap_yield(&heap, 0), 0);
+    ck_assert_uint_eq(vl_page_heap_yield(&heap, 3 * MB), 2 * VL_REGION_SIZE);
+    ck_assert_uint_eq(vl_page_heap_yield(&heap, SIZE_MAX), 18 * VL_REGION_SIZE);
+    ck_assert_uint_eq(vl_get(&heap.regions_empty), 10);
     ck_assert_uint_eq(vl_get(&heap.purged_bytes), 20 * VL_REGION_SIZE);
 }
 END_TEST
 
-START_TEST(all_are_kept_for_ever)
+START_TEST(kept_for_ever_they_yield_nothing)
 {
     vl_options.purge_delay_ms = -1;
-    ck_assert_uint_eq(kept_of(30), 30);
+    kept_of(30);
+    ck_assert_uint_eq(vl_page_heap_yield(&heap, SIZE_MAX), 0);
 }
 END_TEST
 
@@ -807,9 +820,10 @@ Suite *vl_suite(void)
     suite_add_tcase(suite, strip);
 
     tcase_add_checked_fixture(purge, start_world, NULL);
-    tcase_add_test(purge, few_are_kept_in_any_case);
-    tcase_add_test(purge, a_third_of_many_is_kept);
-    tcase_add_test(purge, all_are_kept_for_ever);
+    tcase_add_test(purge, all_are_kept_for_a_while);
+    tcase_add_test(purge, few_yield_nothing);
+    tcase_add_test(purge, many_yield_but_a_third);
+    tcase_add_test(purge, kept_for_ever_they_yield_nothing);
     tcase_add_test(purge, purged_at_second_10);
     tcase_add_test(purge, an_emptied_region_purges_the_old_ones);
     tcase_add_test(purge, a_region_in_use_is_not_purged);
