@@ -132,17 +132,36 @@ MemoryAllocator *valloc_hugepages(void)
 static void *take(struct vl_object *object, size_t size)
 {
     vl_note(VL_COUNT_MALLOC);
-    return vl_object_take(object, size);
+    return vl_fill_fresh(vl_object_take(object, size), size);
 }
 
 static void give(struct vl_object *object, void *block, const char *function)
 {
     vl_note(VL_COUNT_FREE);
+    vl_fill_freed(block, function);
     vl_object_give(object, block, function);
+}
+
+/* As malloc's, but for the way to the cache. */
+static inline void *take_at_once(const MemoryAllocator *allocator, size_t size)
+{
+    if (allocator == NULL || size > VL_SIZE_TABLE_MAX)
+        return NULL;
+    struct vl_cache *cache = vl_object_cache_at_hand(allocator->serial);
+    if (cache == NULL)
+        return NULL;
+    unsigned class = vl_cache_self->class_of[size];
+    void **top = cache->top[class];
+    if (*top != NULL)
+        vl_own_set(&cache->top[class], top + 1);
+    return *top;
 }
 
 void *valloc_block(MemoryAllocator *allocator, size_t size)
 {
+    void *block = take_at_once(allocator, size);
+    if (block != NULL)
+        return block;
     struct vl_object *object = object_of(allocator);
     if (object != NULL)
         return take(object, size);
@@ -151,6 +170,10 @@ void *valloc_block(MemoryAllocator *allocator, size_t size)
 
 static void release(MemoryAllocator *allocator, void *block, const char *function)
 {
+    struct vl_cache *cache =
+        allocator == NULL ? NULL : vl_object_cache_at_hand(allocator->serial);
+    if (cache != NULL && vl_object_give_at_once(cache, block))
+        return;
     struct vl_object *object = object_of(allocator);
     if (block == NULL)
         return;

@@ -26,8 +26,8 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-/* VALLOC_FILL: the same for every block of a slow path; the fast path is closed then. */
-static void *filled(void *block, size_t size)
+/* The same for every block of a slow path; the fast path is closed then. */
+void *vl_fill_fresh(void *block, size_t size)
 {
     if (vl_likely(vl_options.fill_mode == VL_FILL_NONE) || block == NULL)
         return block;
@@ -126,7 +126,7 @@ static void *take_block(size_t size)
 {
     void *object = take_at_once(size);
     bool zeroed;
-    return object != NULL ? object : filled(allocate(size, VL_MIN_ALIGN, &zeroed), size);
+    return object != NULL ? object : vl_fill_fresh(allocate(size, VL_MIN_ALIGN, &zeroed), size);
 }
 
 void *vl_alloc_slow(size_t size)
@@ -144,7 +144,7 @@ void *vl_alloc_aligned(size_t align, size_t size)
     bool zeroed;
     if (align <= VL_MIN_ALIGN)
         return vl_alloc(size);
-    void *block = filled(allocate(size, align, &zeroed), size);
+    void *block = vl_fill_fresh(allocate(size, align, &zeroed), size);
     vl_note(VL_COUNT_MALLOC);
     return block;
 }
@@ -203,6 +203,12 @@ static size_t bytes_at(const struct vl_slice *slice, const void *block, const ch
     return vl_size_classes[class].size;
 }
 
+void vl_fill_freed(void *block, const char *function)
+{
+    if (vl_unlikely(vl_options.fill_mode == VL_FILL_JUNK))
+        memset(block, freed_byte, bytes_at(slice_of(block, function), block, function));
+}
+
 static void give_small(struct vl_cache *cache, unsigned node, unsigned class, void *object)
 {
     if (cache == NULL) {
@@ -236,8 +242,7 @@ static void give_block(void *block)
     if (slice == NULL)
         return; /* from cache/boot */
     unsigned class = class_at(slice, block);
-    if (vl_unlikely(vl_options.fill_mode == VL_FILL_JUNK))
-        memset(block, freed_byte, bytes_at(slice, block, "free"));
+    vl_fill_freed(block, "free");
     if (class == VL_CLASS_NONE) {
         vl_large_give(slice, block, "free");
         return;
@@ -279,7 +284,8 @@ static void *alloc_beside(const struct vl_slice *slice, const void *block, size_
 {
     bool of_node = slice == NULL || slice->kind == VL_SLICE_NODE;
     struct vl_object *object = of_node ? NULL : vl_object_of(slice, block);
-    return object != NULL ? vl_object_take(object, size) : vl_alloc_or(take_block, size);
+    return object != NULL ? vl_fill_fresh(vl_object_take(object, size), size)
+                          : vl_alloc_or(take_block, size);
 }
 
 static void *resize(void *block, size_t size)

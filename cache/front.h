@@ -64,6 +64,10 @@ void *vl_resize(void *block, size_t size);
 /* As VALLOC_FILL=junk from now on: fresh blocks with the complement of `byte`, freed ones with `byte`;
  * 0: no more. Other threads follow when they next run out of a class. */
 void vl_fill_with(uint8_t byte);
+/* VALLOC_FILL: what every block is filled with, if it is, when it is given out and when it comes back. Of a
+ * block that comes back wrongly, vl_fill_freed dies in the name of `function`. */
+void *vl_fill_fresh(void *block, size_t size);
+void vl_fill_freed(void *block, const char *function);
 /* As VALLOC_COUNT=1 from now on, or no more; other threads follow likewise. */
 void vl_count_calls(bool on);
 /* `align` is a power of two. */

@@ -10,9 +10,9 @@
 
 #include <errno.h>
 
-/* Freed blocks that a free is compared with: it costs a few nanoseconds, and finds most double frees at
- * once. */
-enum { RECENT_FREES = 8 };
+/* Freed blocks that a free is compared with: a quarter of a nanosecond each, and most double frees are found
+ * at once. */
+enum { RECENT_FREES = 4 };
 
 /* What is set aside for a block of unknown size. */
 enum { BLOCK_BYTES = 64 };
@@ -239,27 +239,46 @@ void *vl_object_take(struct vl_object *object, size_t size)
     return block;
 }
 
-static void check_recent(const struct vl_cache *cache, unsigned class, const void *block,
-                         const char *function)
+static bool freed_lately(const struct vl_cache *cache, unsigned class, const void *block)
 {
     void **top = cache->top[class];
     for (unsigned i = 0; i < RECENT_FREES && top[i] != NULL; i++)
         if (top[i] == block)
-            vl_misuse(function, VL_MISUSE_DOUBLE_FREE, block);
+            return true;
+    return false;
+}
+
+static bool is_interior(const struct vl_slice *slice, unsigned class, const void *block)
+{
+    size_t offset = (size_t)((const char *)block - vl_span_of(slice, block)->start);
+    return vl_object_index(&vl_size_classes[class], offset) * vl_size_classes[class].size != offset;
+}
+
+bool vl_object_give_at_once(struct vl_cache *cache, void *block)
+{
+    const struct vl_slice *slice = cache->slice;
+    if (slice == NULL || !vl_slice_holds(slice, block))
+        return false;
+    unsigned class = vl_get(vl_slice_class(slice, block));
+    return class != VL_CLASS_NONE && class < VL_CLASSES &&
+           vl_get(&vl_region_of(slice, block)->holder) == &cache->heap->holding &&
+           !is_interior(slice, class, block) && !freed_lately(cache, class, block) &&
+           vl_cache_give(cache, class, block);
 }
 
 static void give_small(struct vl_object *object, const struct vl_slice *slice, unsigned class,
                        void *block, const char *function)
 {
-    size_t offset = (size_t)((char *)block - vl_span_of(slice, block)->start);
-    if (vl_object_index(&vl_size_classes[class], offset) * vl_size_classes[class].size != offset)
+    if (is_interior(slice, class, block))
         vl_misuse(function, VL_MISUSE_INTERIOR, block);
     struct vl_cache *cache = vl_object_cache(object);
     if (cache == NULL) {
         vl_central_give(class, &block, 1, function);
         return;
     }
-    check_recent(cache, class, block, function);
+    cache->slice = slice;
+    if (freed_lately(cache, class, block))
+        vl_misuse(function, VL_MISUSE_DOUBLE_FREE, block);
     vl_note(VL_COUNT_RECYCLE);
     if (vl_cache_give(cache, class, block))
         return;

@@ -56,7 +56,20 @@ struct vl_object *vl_object_named(uint64_t serial, uint64_t number);
 /* The object that a block in use is of, or NULL. */
 struct vl_object *vl_object_of(const struct vl_slice *slice, const void *block);
 
+/* The calling thread's cache of the object with this serial number, where a look finds it. NULL also where
+ * blocks are filled or calls counted. */
+static inline struct vl_cache *vl_object_cache_at_hand(uint64_t serial)
+{
+    struct vl_cache *own = vl_cache_self, *cache = own->recent[serial % VL_CACHE_RECENT];
+    bool found = cache != NULL && vl_get(&cache->serial) == serial &&
+                 vl_get(&cache->holder) == vl_get(&own->identity) && vl_cache_is_open(own);
+    return found ? cache : NULL;
+}
+
 void *vl_object_take(struct vl_object *object, size_t size);
+
+/* Gives a block back if nothing stands in the way; false: it is for vl_object_give to say what does. */
+bool vl_object_give_at_once(struct vl_cache *cache, void *block);
 
 /* A block of any size. Dies if it is none of this object. */
 void vl_object_give(struct vl_object *object, void *block, const char *function);

@@ -544,6 +544,7 @@ struct vl_cache *vl_cache_lend(struct vl_heap *heap, unsigned node)
         return NULL;
     cache->node = (uint16_t)node;
     cache->heap = heap;
+    cache->slice = NULL;
     begin_small(cache);
     vl_set_release(&cache->state, VL_CACHE_LENT);
     return cache;

@@ -63,6 +63,7 @@ struct vl_cache {
      * next. */
     _Atomic uint64_t serial, holder;
     uint32_t next_of_object;
+    const struct vl_slice *slice; /* where the block lay that came last; or NULL */
 
     void **spare[VL_CLASSES];
     uint8_t strangers[VL_TINY_CLASSES + 1]; /* tiny objects sent home before any was allocated */

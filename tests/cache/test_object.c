@@ -136,6 +136,26 @@ START_TEST(options)
 }
 END_TEST
 
+START_TEST(blocks_are_filled_where_all_are)
+{
+    MemoryAllocator mesh = make();
+    for (unsigned i = 1; i < SIZES; i++) {
+        free_valloc(&mesh, valloc_block(&mesh, sizes[i])); /* the way is short from now on */
+        vl_fill_with(0x11);
+        unsigned char *block = valloc_block(&mesh, sizes[i]);
+        for (size_t at = 0; at < sizes[i]; at++)
+            require(block[at] == 0xee);
+        unsigned char *grown = vl_resize(block, sizes[i] * 3);
+        require(grown[sizes[i] - 1] == 0xee);
+        free_valloc(&mesh, grown);
+        if (sizes[i] * 3 <= VL_SMALL_MAX) /* its memory is still there */
+            require(grown[0] == 0x11 && grown[sizes[i] - 1] == 0x11);
+        vl_fill_with(0);
+    }
+    valloc_destroy(&mesh);
+}
+END_TEST
+
 START_TEST(without_caches)
 {
     MemoryAllocator mesh;
@@ -565,6 +585,7 @@ Suite *vl_suite(void)
     tcase_add_test(single, destroyed_with_all_its_blocks);
     tcase_add_test(single, names_of_no_object);
     tcase_add_test(single, options);
+    tcase_add_test(single, blocks_are_filled_where_all_are);
     tcase_add_test(single, without_caches);
     tcase_add_test(single, the_other_functions_know_its_blocks);
     tcase_add_test(single, cleanup_gives_memory_back);
