@@ -95,8 +95,12 @@ static size_t retire_idle_slices(bool (*readers_are_gone)(void))
     uint32_t count = vl_get_acquire(&vl_slice_count);
     size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (vl_get_acquire(&vl_slices[i].state) == VL_SLICE_LIVE && close_if_idle(&vl_slices[i]))
+        if (vl_get_acquire(&vl_slices[i].state) == VL_SLICE_LIVE && close_if_idle(&vl_slices[i])) {
+            /* Readers, who may be long, look at tables only. Once it is hidden, others may unmap it. */
+            vl_os->advise((void *)vl_slices[i].start, vl_get(&vl_slices[i].writable),
+                          VL_ADVICE_DISCARD);
             vl_slice_hide(&vl_slices[i]);
+        }
         hidden[i] = vl_get_acquire(&vl_slices[i].state) == VL_SLICE_HIDDEN;
         any = any || hidden[i];
     }
@@ -107,9 +111,15 @@ static size_t retire_idle_slices(bool (*readers_are_gone)(void))
     return bytes;
 }
 
+/* Without waiting. Asked before, too: a slice that is hidden in vain serves nobody. */
+static size_t retire_if_quiet(void)
+{
+    return vl_rcu_quiet() ? retire_idle_slices(vl_rcu_quiet) : 0;
+}
+
 size_t vl_place_retire(bool wait)
 {
-    return retire_idle_slices(wait ? vl_rcu_wait : vl_rcu_quiet);
+    return wait ? retire_idle_slices(vl_rcu_wait) : retire_if_quiet();
 }
 
 /* The same, with what idle slices hold where ulimit -v bounds the address space: else it is not what
@@ -119,7 +129,7 @@ static bool make_slice_somehow(struct vl_slice_plan plan, _Atomic size_t *size, 
     if (make_slice(plan, size, least))
         return true;
     uint64_t limit = vl_os->address_limit();
-    return limit != UINT64_MAX && least < limit && retire_idle_slices(vl_rcu_quiet) != 0 &&
+    return limit != UINT64_MAX && least < limit && retire_if_quiet() != 0 &&
            make_slice(plan, size, least);
 }
 

@@ -300,6 +300,60 @@ START_TEST(idle_slices_make_room)
 }
 END_TEST
 
+/* --- Slices that are to go, while somebody looks at them --- */
+
+/* The reader may be long: what its slice holds goes at once, only the address space waits for it. */
+START_TEST(slice_that_waits_for_readers_holds_no_memory)
+{
+    enum { BLOCK = 100 << 20 };
+    bool zeroed;
+    begin_world(1);
+    vl_options.purge_delay_ms = VL_TIME_NEVER;
+    char *block = vl_place_big(BLOCK, 1, NULL, &zeroed);
+    vl_large_give(vl_slice_of(block), block, "free");
+    enum vl_rcu_section section = vl_rcu_read();
+    ck_assert_uint_eq(vl_place_retire(true), 0);
+    ck_assert_ptr_null(vl_slice_of(block));
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_ADVISE_DISCARD, block));
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_ADVISE_DISCARD, block + BLOCK - 1));
+    vl_rcu_done(section);
+    ck_assert_uint_gt(vl_place_retire(true), BLOCK);
+}
+END_TEST
+
+enum { RUNS_MAX = 1000 };
+
+static struct vl_run runs[RUNS_MAX];
+
+/* Takes all there is and gives it back; tells how much that was. */
+static unsigned take_and_give_all(void)
+{
+    unsigned taken = 0;
+    while (taken < RUNS_MAX && vl_place_run(0, WHOLE, 1, VL_DENSE, &runs[taken]))
+        taken++;
+    for (unsigned i = 0; i < taken; i++)
+        vl_place_give_run(runs[i].slice, runs[i].start);
+    return taken;
+}
+
+/* Where address space is short, malloc hides nothing that it cannot take away: it would serve nobody. */
+START_TEST(slice_that_cannot_go_serves_on)
+{
+    bool zeroed;
+    fake_os_install();
+    fake_os_set_address_limit(256 << 20);
+    start_here();
+    unsigned taken = take_and_give_all();
+    ck_assert_uint_gt(taken, 0);
+    enum vl_rcu_section section = vl_rcu_read();
+    ck_assert_ptr_null(vl_place_big(200 << 20, 1, NULL, &zeroed));
+    ck_assert_uint_eq(vl_place_retire(false), 0);
+    ck_assert_uint_eq(take_and_give_all(), taken);
+    vl_rcu_done(section);
+    ck_assert_ptr_nonnull(vl_place_big(100 << 20, 1, NULL, &zeroed));
+}
+END_TEST
+
 /* --- Huge pages and what is returned --- */
 
 static bool advised(enum fake_os_call call, uintptr_t address)
@@ -404,6 +458,11 @@ Suite *vl_suite(void)
     tcase_add_test(big, big_block_larger_than_any_slice_gets_its_own);
     tcase_add_test(big, idle_slices_make_room);
     suite_add_tcase(suite, big);
+
+    TCase *readers = tcase_create("readers");
+    tcase_add_test(readers, slice_that_waits_for_readers_holds_no_memory);
+    tcase_add_test(readers, slice_that_cannot_go_serves_on);
+    suite_add_tcase(suite, readers);
 
     TCase *memory = tcase_create("memory");
     tcase_add_test(memory, huge_pages_from_the_start_option_on);
