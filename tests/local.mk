@@ -67,6 +67,7 @@ API_TESTS = \
 	%D%/api/test_model \
 	%D%/api/test_realloc \
 	%D%/api/test_reports \
+	%D%/api/test_stopped \
 	%D%/api/test_threads
 
 # In C++, without check.
