@@ -95,12 +95,8 @@ static size_t retire_idle_slices(bool (*readers_are_gone)(void))
     uint32_t count = vl_get_acquire(&vl_slice_count);
     size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (vl_get_acquire(&vl_slices[i].state) == VL_SLICE_LIVE && close_if_idle(&vl_slices[i])) {
-            /* Readers, who may be long, look at tables only. Once it is hidden, others may unmap it. */
-            vl_os->advise((void *)vl_slices[i].start, vl_get(&vl_slices[i].writable),
-                          VL_ADVICE_DISCARD);
+        if (vl_get_acquire(&vl_slices[i].state) == VL_SLICE_LIVE && close_if_idle(&vl_slices[i]))
             vl_slice_hide(&vl_slices[i]);
-        }
         hidden[i] = vl_get_acquire(&vl_slices[i].state) == VL_SLICE_HIDDEN;
         any = any || hidden[i];
     }
@@ -186,7 +182,7 @@ bool vl_place_run_other(unsigned other, unsigned pages, unsigned align,
 static bool node_is_full(unsigned node)
 {
     FOR_SLICES(slice, VL_SLICE_NODE, node)
-    if (vl_get(&slice->writable) < vl_get(&slice->size))
+    if (!vl_page_heap_is_full(&vl_page_heaps[slice->number]))
         return false;
     return true;
 }
@@ -249,7 +245,7 @@ static struct vl_region *lease_from(unsigned node, bool huge, struct vl_holding 
         struct vl_region *region = vl_page_heap_lease(&vl_page_heaps[slice->number], holding);
         if (region != NULL)
             return region;
-        *full = *full && vl_get(&slice->writable) >= vl_get(&slice->size);
+        *full = *full && vl_page_heap_is_full(&vl_page_heaps[slice->number]);
     }
     return NULL;
 }

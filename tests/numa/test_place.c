@@ -321,6 +321,65 @@ START_TEST(slice_that_waits_for_readers_holds_no_memory)
 }
 END_TEST
 
+/* Closes all heaps of a kind that are idle, as who takes their slices away does; it goes on a little later. */
+static unsigned close_idle_heaps(enum vl_slice_kind kind)
+{
+    unsigned closed = 0;
+    for (uint32_t i = 1; i < vl_slice_count; i++)
+        if (vl_slices[i].kind == kind)
+            closed += kind == VL_SLICE_BIG ? vl_big_heap_close(&vl_big_heaps[i])
+                                           : vl_page_heap_close(&vl_page_heaps[i]);
+    return closed;
+}
+
+static void take_and_give_run(void)
+{
+    struct vl_run run;
+    ck_assert(vl_place_run(0, WHOLE, 1, VL_DENSE, &run));
+    ck_assert_ptr_ne(run.slice, &vl_slices[0]);
+    vl_place_give_run(run.slice, run.start);
+}
+
+static void take_and_give_big(void)
+{
+    bool zeroed;
+    void *block = vl_place_big(VL_BIG_MIN, 1, NULL, &zeroed);
+    ck_assert_ptr_nonnull(block);
+    vl_large_give(vl_slice_of(block), block, "free");
+}
+
+static void take_and_give_region(void)
+{
+    static struct vl_holding holding = {.node = -1, .pages_max = UINT64_MAX};
+    ck_assert(vl_place_lease(&holding, VL_DENSE));
+    vl_place_dissolve(&holding);
+}
+
+static const struct {
+    enum vl_slice_kind kind;
+    void (*take_and_give)(void);
+} going[] = {{VL_SLICE_NODE, take_and_give_run},
+             {VL_SLICE_BIG, take_and_give_big},
+             {VL_SLICE_OBJECT, take_and_give_region}};
+
+/* In a slice that is about to be hidden there is no room: another one has to be made. */
+START_TEST(slice_that_is_going_has_no_room)
+{
+    struct vl_run run;
+    vl_options.va_reserve_bytes = 16 << 20;
+    begin_world(1);
+    do
+        ck_assert(vl_place_run(0, WHOLE, 1, VL_DENSE, &run));
+    while (run.slice == &vl_slices[0]);
+    vl_place_give_run(run.slice, run.start);
+    going[_i].take_and_give();
+    uint32_t slices = vl_slice_count;
+    ck_assert_uint_eq(close_idle_heaps(going[_i].kind), 1);
+    going[_i].take_and_give();
+    ck_assert_uint_eq(vl_slice_count, slices + 1);
+}
+END_TEST
+
 enum { RUNS_MAX = 1000 };
 
 static struct vl_run runs[RUNS_MAX];
@@ -461,6 +520,7 @@ Suite *vl_suite(void)
 
     TCase *readers = tcase_create("readers");
     tcase_add_test(readers, slice_that_waits_for_readers_holds_no_memory);
+    tcase_add_loop_test(readers, slice_that_is_going_has_no_room, 0, 3);
     tcase_add_test(readers, slice_that_cannot_go_serves_on);
     suite_add_tcase(suite, readers);
 
