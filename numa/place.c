@@ -85,17 +85,30 @@ static bool close_if_idle(const struct vl_slice *slice)
     return !home && vl_page_heap_close(&vl_page_heaps[slice->number]);
 }
 
+/* So many may wait for readers; then no more are hidden. A reader may be stopped, or be the program's
+ * own section, in which it cleans up again and again: that must not use up all numbers. */
+enum { WAITING_MAX = 8 };
+
+static bool may_hide(void)
+{
+    unsigned waiting = 0;
+    for (uint32_t i = 0; i < vl_get_acquire(&vl_slice_count); i++)
+        waiting += vl_get(&vl_slices[i].state) == VL_SLICE_HIDDEN;
+    return waiting < WAITING_MAX;
+}
+
 /*
  * Takes idle slices away, as far as `readers_are_gone`, asked after they are hidden, says so; those
  * hidden in vain go the next time. Tells how much address space that was.
  */
 static size_t retire_idle_slices(bool (*readers_are_gone)(void))
 {
-    bool hidden[VL_SLICES_MAX], any = false;
+    bool hidden[VL_SLICES_MAX], any = false, hide = may_hide();
     uint32_t count = vl_get_acquire(&vl_slice_count);
     size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (vl_get_acquire(&vl_slices[i].state) == VL_SLICE_LIVE && close_if_idle(&vl_slices[i]))
+        bool live = vl_get_acquire(&vl_slices[i].state) == VL_SLICE_LIVE;
+        if (hide && live && close_if_idle(&vl_slices[i]))
             vl_slice_hide(&vl_slices[i]);
         hidden[i] = vl_get_acquire(&vl_slices[i].state) == VL_SLICE_HIDDEN;
         any = any || hidden[i];

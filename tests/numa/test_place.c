@@ -321,6 +321,26 @@ START_TEST(slice_that_waits_for_readers_holds_no_memory)
 }
 END_TEST
 
+/* A program that cleans up in a section of its own takes nothing away, however often. */
+START_TEST(slices_that_wait_for_readers_are_few)
+{
+    enum { ROUNDS = 2 * VL_SLICES_MAX, WAITING = 20 };
+    bool zeroed;
+    begin_world(1);
+    enum vl_rcu_section section = vl_rcu_read();
+    for (int round = 0; round < ROUNDS; round++) {
+        char *block = vl_place_big(VL_BIG_MIN, 1, NULL, &zeroed);
+        ck_assert_ptr_nonnull(block);
+        vl_large_give(vl_slice_of(block), block, "free");
+        ck_assert_uint_eq(vl_place_retire(true), 0);
+    }
+    ck_assert_uint_lt(vl_slice_count, WAITING);
+    vl_rcu_done(section);
+    uint64_t reserved = fake_os_reserved();
+    ck_assert_uint_ge(vl_place_retire(true), reserved / 2);
+}
+END_TEST
+
 /* Closes all heaps of a kind that are idle, as who takes their slices away does; it goes on a little later. */
 static unsigned close_idle_heaps(enum vl_slice_kind kind)
 {
@@ -521,6 +541,7 @@ Suite *vl_suite(void)
     TCase *readers = tcase_create("readers");
     tcase_add_test(readers, slice_that_waits_for_readers_holds_no_memory);
     tcase_add_loop_test(readers, slice_that_is_going_has_no_room, 0, 3);
+    tcase_add_test(readers, slices_that_wait_for_readers_are_few);
     tcase_add_test(readers, slice_that_cannot_go_serves_on);
     suite_add_tcase(suite, readers);
 
