@@ -70,6 +70,10 @@ API_TESTS = \
 	%D%/api/test_stopped \
 	%D%/api/test_threads
 
+if VL_HAVE_LIBURCU
+API_TESTS += %D%/api/test_urcu
+endif
+
 # In C++, without check.
 CXX_TESTS = \
 	%D%/api/throws
@@ -121,6 +125,8 @@ check_PROGRAMS += $(CXX_TESTS)
 endif
 %C%_api_throws_SOURCES = %D%/api/throws.cc
 %C%_api_throws_LDADD =
+
+%C%_api_test_urcu_LDADD = $(LDADD) -lurcu-bp
 
 %C%_libharness_a_SOURCES = $(harness_sources) $(test_headers)
 %C%_libharness_verify_a_SOURCES = $(harness_sources) $(test_headers)

@@ -598,7 +598,7 @@ END_TEST
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("races");
-    TCase *races = timed_case("races", 60);
+    TCase *races = timed_case("races", 20);
     tcase_add_checked_fixture(races, set_up, NULL);
     tcase_add_test(races, b_cache_of_a_thread_that_ends_has_no_other_owner);
     tcase_add_test(races, b_parked_cache_that_is_flushed_has_no_other_owner);
