@@ -227,7 +227,7 @@ check-loop:
 # A copy of the sources, in which one protection after the other is taken away: tests must fail.
 if VL_CAN_EXPLORE
 check-mutations:
-	$(srcdir)/%D%/mutations
+	$(srcdir)/%D%/mutations --configure="`./config.status --config`"
 else
 check-mutations:
 	@echo 'check-mutations: not in this build, which has no tests/model'
