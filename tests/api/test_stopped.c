@@ -334,7 +334,7 @@ START_TEST(nobody_who_allocates_waits_for_it)
     unsigned ms = scaled(1) > 1 ? STOPPED_MS : 0;
     if (!find_functions(__func__))
         return;
-    run_workers(alone, false, ms / 10);
+    run_workers(alone, false, ms);
     char *gone = leave_slices_idle();
     start_reader();
     if (!ways[_i].stop()) {
