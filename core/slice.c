@@ -196,8 +196,11 @@ bool vl_slice_renew(const struct vl_slice *slice, void *start, size_t size)
 
 void vl_slice_hide(struct vl_slice *slice)
 {
+    size_t bytes = vl_get(&slice->writable);
     vl_set(&slice->size, 0);
     vl_set(&slice->writable, 0);
+    /* Readers, who may be long, look at tables only. From HIDDEN on, others may unmap it. */
+    vl_os->advise((void *)slice->start, bytes, VL_ADVICE_DISCARD);
     vl_set_release(&slice->state, VL_SLICE_HIDDEN);
 }
 

@@ -88,7 +88,7 @@ bool vl_slice_extend(struct vl_slice *slice, size_t end);
  * False if that was refused; there may be a hole then. */
 bool vl_slice_renew(const struct vl_slice *slice, void *start, size_t size);
 
-/* Hides a slice in which nothing is in use, nor ever will be. */
+/* Hides a slice in which nothing is in use, nor ever will be. Its memory goes back at once. */
 void vl_slice_hide(struct vl_slice *slice);
 
 /* Gives up the address space of a slice that was hidden before all readers of today began; tells how

@@ -143,8 +143,9 @@ bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align)
         return false;
     vl_lock(&heap->lock);
     size_t end = fresh_end(heap, grains_for(bytes), block_align(bytes, align));
+    bool open = !heap->closed; /* one that is closed is about to be hidden */
     vl_unlock(&heap->lock);
-    return end << VL_GRAIN_SHIFT <= size;
+    return open && end << VL_GRAIN_SHIFT <= size;
 }
 
 /* A block as vl_big_heap_take gives it, of the slice's own memory, and nobody's yet. */

@@ -435,6 +435,14 @@ bool vl_page_heap_view(struct vl_page_heap *heap, uint32_t number, struct vl_reg
     return true;
 }
 
+bool vl_page_heap_is_full(struct vl_page_heap *heap)
+{
+    vl_lock(&heap->lock);
+    bool open = !heap->closed && vl_get(&heap->slice->writable) < vl_get(&heap->slice->size);
+    vl_unlock(&heap->lock);
+    return !open;
+}
+
 bool vl_page_heap_close(struct vl_page_heap *heap)
 {
     vl_lock(&heap->lock);

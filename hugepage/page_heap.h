@@ -81,6 +81,9 @@ struct vl_region_view {
 /* The slice's region of this number as it is now; false if so many were never used. */
 bool vl_page_heap_view(struct vl_page_heap *heap, uint32_t number, struct vl_region_view *view);
 
+/* Whether its slice is used to the end, or closed: if so, another slice is what helps. */
+bool vl_page_heap_is_full(struct vl_page_heap *heap);
+
 /* Closes a heap of which nothing is in use, for its slice to be retired; false if something is. */
 bool vl_page_heap_close(struct vl_page_heap *heap);
 

@@ -85,17 +85,30 @@ static bool close_if_idle(const struct vl_slice *slice)
     return !home && vl_page_heap_close(&vl_page_heaps[slice->number]);
 }
 
+/* So many may wait for readers; then no more are hidden. A reader may be stopped, or be the program's
+ * own section, in which it cleans up again and again: that must not use up all numbers. */
+enum { WAITING_MAX = 8 };
+
+static bool may_hide(void)
+{
+    unsigned waiting = 0;
+    for (uint32_t i = 0; i < vl_get_acquire(&vl_slice_count); i++)
+        waiting += vl_get(&vl_slices[i].state) == VL_SLICE_HIDDEN;
+    return waiting < WAITING_MAX;
+}
+
 /*
  * Takes idle slices away, as far as `readers_are_gone`, asked after they are hidden, says so; those
  * hidden in vain go the next time. Tells how much address space that was.
  */
 static size_t retire_idle_slices(bool (*readers_are_gone)(void))
 {
-    bool hidden[VL_SLICES_MAX], any = false;
+    bool hidden[VL_SLICES_MAX], any = false, hide = may_hide();
     uint32_t count = vl_get_acquire(&vl_slice_count);
     size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (vl_get_acquire(&vl_slices[i].state) == VL_SLICE_LIVE && close_if_idle(&vl_slices[i]))
+        bool live = vl_get_acquire(&vl_slices[i].state) == VL_SLICE_LIVE;
+        if (hide && live && close_if_idle(&vl_slices[i]))
             vl_slice_hide(&vl_slices[i]);
         hidden[i] = vl_get_acquire(&vl_slices[i].state) == VL_SLICE_HIDDEN;
         any = any || hidden[i];
@@ -107,9 +120,15 @@ static size_t retire_idle_slices(bool (*readers_are_gone)(void))
     return bytes;
 }
 
+/* Without waiting. Asked before, too: a slice that is hidden in vain serves nobody. */
+static size_t retire_if_quiet(void)
+{
+    return vl_rcu_quiet() ? retire_idle_slices(vl_rcu_quiet) : 0;
+}
+
 size_t vl_place_retire(bool wait)
 {
-    return retire_idle_slices(wait ? vl_rcu_wait : vl_rcu_quiet);
+    return wait ? retire_idle_slices(vl_rcu_wait) : retire_if_quiet();
 }
 
 /* The same, with what idle slices hold where ulimit -v bounds the address space: else it is not what
@@ -119,7 +138,7 @@ static bool make_slice_somehow(struct vl_slice_plan plan, _Atomic size_t *size, 
     if (make_slice(plan, size, least))
         return true;
     uint64_t limit = vl_os->address_limit();
-    return limit != UINT64_MAX && least < limit && retire_idle_slices(vl_rcu_quiet) != 0 &&
+    return limit != UINT64_MAX && least < limit && retire_if_quiet() != 0 &&
            make_slice(plan, size, least);
 }
 
@@ -176,7 +195,7 @@ bool vl_place_run_other(unsigned other, unsigned pages, unsigned align,
 static bool node_is_full(unsigned node)
 {
     FOR_SLICES(slice, VL_SLICE_NODE, node)
-    if (vl_get(&slice->writable) < vl_get(&slice->size))
+    if (!vl_page_heap_is_full(&vl_page_heaps[slice->number]))
         return false;
     return true;
 }
@@ -266,7 +285,7 @@ static struct vl_region *lease_from(unsigned node, enum pages pages, struct vl_h
         struct vl_region *region = vl_page_heap_lease(&vl_page_heaps[slice->number], holding);
         if (region != NULL)
             return region;
-        *full = *full && vl_get(&slice->writable) >= vl_get(&slice->size);
+        *full = *full && vl_page_heap_is_full(&vl_page_heaps[slice->number]);
     }
     return NULL;
 }

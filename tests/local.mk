@@ -20,6 +20,7 @@ UNIT_TESTS = \
 	%D%/cache/test_magazine \
 	%D%/cache/test_object \
 	%D%/cache/test_query \
+	%D%/cache/test_races \
 	%D%/cache/test_remote \
 	%D%/cache/test_span \
 	%D%/cache/test_stats \
@@ -68,7 +69,12 @@ API_TESTS = \
 	%D%/api/test_model \
 	%D%/api/test_realloc \
 	%D%/api/test_reports \
+	%D%/api/test_stopped \
 	%D%/api/test_threads
+
+if VL_HAVE_LIBURCU
+API_TESTS += %D%/api/test_urcu
+endif
 
 # In C++, without check.
 CXX_TESTS = \
@@ -94,6 +100,7 @@ EXTRA_DIST += \
 	%D%/exports.sh \
 	%D%/install.sh \
 	%D%/layers.sh \
+	%D%/mutations \
 	%D%/preload.sh \
 	%D%/programs \
 	%D%/run.sh
@@ -120,6 +127,8 @@ check_PROGRAMS += $(CXX_TESTS)
 endif
 %C%_api_throws_SOURCES = %D%/api/throws.cc
 %C%_api_throws_LDADD =
+
+%C%_api_test_urcu_LDADD = $(LDADD) -lurcu-bp
 
 %C%_libharness_a_SOURCES = $(harness_sources) $(test_headers)
 %C%_libharness_verify_a_SOURCES = $(harness_sources) $(test_headers)
@@ -206,7 +215,7 @@ endif
 check-long:
 	@VL_TEST_LENGTH=20; export VL_TEST_LENGTH; \
 	CK_TIMEOUT_MULTIPLIER=20; export CK_TIMEOUT_MULTIPLIER; \
-	$(MAKE) $(AM_MAKEFLAGS) check
+	$(MAKE) $(AM_MAKEFLAGS) check && $(MAKE) $(AM_MAKEFLAGS) check-mutations
 
 check-loop:
 	@round=0; \
@@ -217,8 +226,17 @@ check-loop:
 	echo "check-loop: failed with VL_TEST_SEED=$$((1 + round))"; \
 	exit 1
 
+# A copy of the sources, in which one protection after the other is taken away: tests must fail.
+if VL_CAN_EXPLORE
+check-mutations:
+	$(srcdir)/%D%/mutations --configure="`./config.status --config`"
+else
+check-mutations:
+	@echo 'check-mutations: not in this build, which has no tests/model'
+endif
+
 # Real programs, their output compared with that of a run without the library.
 check-programs: all
 	$(srcdir)/%D%/programs/run --library .libs/libvalloc.so
 
-.PHONY: check-long check-loop check-programs
+.PHONY: check-long check-loop check-mutations check-programs

@@ -6,6 +6,8 @@
 
 #include "cache/thread.c"
 
+#include <sys/mman.h>
+
 /* Objects are addresses in a slice of node 1; nothing is there. */
 enum { CACHES = 5, MAGAZINES = 16, OBJECTS = 160, CLASS = 72, CAPACITY = 2 };
 
@@ -25,11 +27,22 @@ static void *object_of(unsigned number)
     return (void *)(OBJECTS_START + number * VL_MIN_ALIGN);
 }
 
+/* Slice 0 goes, with its tables, when so many objects have arrived; 0: it stays. */
+static unsigned last_of_slice;
+static unsigned arrived_in_all;
+static void *tables;
+
+enum { TABLE_BYTES = 4096 };
+
 static void arrive(const void *object)
 {
     size_t number = ((uintptr_t)object - OBJECTS_START) / VL_MIN_ALIGN;
     explore_assert(number < OBJECTS);
     explore_assert(world.arrived[number]++ == 0);
+    if (++arrived_in_all == last_of_slice) {
+        vl_slices[0].size = 0;
+        mprotect(tables, TABLE_BYTES, PROT_NONE); /* not put back: nobody has seen them */
+    }
 }
 
 /* --------------------------------------------------------------------------------------------
@@ -96,6 +109,8 @@ static void start_world(void)
     vl_pool_start(&vl_magazine_pool, world.magazines, VL_MAGAZINE_SHIFT, MAGAZINES);
     vl_cache_start();
     explore_watch(&world, sizeof world);
+    explore_watch(&arrived_in_all, sizeof arrived_in_all);
+    explore_watch(vl_slices, 2 * sizeof *vl_slices);
     explore_thread_local(&vl_cache_self, sizeof vl_cache_self);
 }
 
@@ -308,6 +323,43 @@ START_TEST(a_torn_inbox_loses_some)
 }
 END_TEST
 
+/* --- The slice of what was sent goes: who has sent it must not look at it any more --- */
+
+static void check_last_sent(void)
+{
+    vl_inbox_open(1);
+    explore_assert(vl_slices[0].size == 0);
+    vl_cache_flush(senders[0]);
+    check_arrived(IN_OUTBOX + 1);
+    check_magazines();
+}
+
+static void send_from_slice_1(void)
+{
+    send_one_more(senders[0], IN_OUTBOX);
+}
+
+static struct explore last_outbox(void)
+{
+    start_world();
+    senders[0] = make_sender(0);
+    last_of_slice = IN_OUTBOX;
+    tables = map_table(TABLE_BYTES);
+    vl_slices[0].size = IN_OUTBOX * VL_MIN_ALIGN;
+    vl_slices[0].class_map = tables;
+    vl_slices[1].start = OBJECTS_START + IN_OUTBOX * VL_MIN_ALIGN;
+    vl_slices[1].size = (OBJECTS - IN_OUTBOX) * VL_MIN_ALIGN;
+    vl_slices[1].node = 1;
+    vl_slice_count = 2;
+    return scenario_of("last outbox", send_from_slice_1, open_inbox, open_inbox, check_last_sent);
+}
+
+START_TEST(what_was_sent_is_not_looked_at)
+{
+    assert_sound(last_outbox());
+}
+END_TEST
+
 /* --------------------------------------------------------------------------------------------
  * Parked caches: one thread ends, one begins and ends, one empties those that are parked
  * -------------------------------------------------------------------------------------------- */
@@ -431,6 +483,7 @@ Suite *vl_suite(void)
 
     tcase_add_test(outbox, what_is_sent_arrives_once);
     tcase_add_test(outbox, a_torn_inbox_loses_some);
+    tcase_add_test(outbox, what_was_sent_is_not_looked_at);
     suite_add_tcase(suite, outbox);
 
     tcase_add_test(parked, a_cache_has_one_owner);

@@ -75,9 +75,14 @@ static int accept_access(void *start, size_t size, enum vl_access access)
     return (void)start, (void)size, (void)access, 0;
 }
 
+/* Memory that is given back is ours still. */
 static int accept_advice(void *start, size_t size, enum vl_advice advice)
 {
-    return (void)start, (void)size, (void)advice, 0;
+    if (advice != VL_ADVICE_DISCARD || size == 0)
+        return 0;
+    explore_point();
+    explore_assert(is_mapped((uintptr_t)start));
+    return 0;
 }
 
 /* Nobody's patience ends. */
@@ -340,6 +345,7 @@ static void start_with_two(void)
 {
     start_with_slice(1);
     make_slice_of(1);
+    vl_slices[0].writable = vl_slices[1].writable = REGION;
     vl_big_heaps[1].extents.grains_used = 1;
     pointer = vl_slices[1].start;
 }

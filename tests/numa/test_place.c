@@ -300,6 +300,139 @@ START_TEST(idle_slices_make_room)
 }
 END_TEST
 
+/* --- Slices that are to go, while somebody looks at them --- */
+
+/* The reader may be long: what its slice holds goes at once, only the address space waits for it. */
+START_TEST(slice_that_waits_for_readers_holds_no_memory)
+{
+    enum { BLOCK = 100 << 20 };
+    bool zeroed;
+    begin_world(1);
+    vl_options.purge_delay_ms = VL_TIME_NEVER;
+    char *block = vl_place_big(BLOCK, 1, NULL, &zeroed);
+    vl_large_give(vl_slice_of(block), block, "free");
+    enum vl_rcu_section section = vl_rcu_read();
+    ck_assert_uint_eq(vl_place_retire(true), 0);
+    ck_assert_ptr_null(vl_slice_of(block));
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_ADVISE_DISCARD, block));
+    ck_assert_ptr_nonnull(fake_os_last(FAKE_ADVISE_DISCARD, block + BLOCK - 1));
+    vl_rcu_done(section);
+    ck_assert_uint_gt(vl_place_retire(true), BLOCK);
+}
+END_TEST
+
+/* A program that cleans up in a section of its own takes nothing away, however often. */
+START_TEST(slices_that_wait_for_readers_are_few)
+{
+    enum { ROUNDS = 2 * VL_SLICES_MAX, WAITING = 20 };
+    bool zeroed;
+    begin_world(1);
+    enum vl_rcu_section section = vl_rcu_read();
+    for (int round = 0; round < ROUNDS; round++) {
+        char *block = vl_place_big(VL_BIG_MIN, 1, NULL, &zeroed);
+        ck_assert_ptr_nonnull(block);
+        vl_large_give(vl_slice_of(block), block, "free");
+        ck_assert_uint_eq(vl_place_retire(true), 0);
+    }
+    ck_assert_uint_lt(vl_slice_count, WAITING);
+    vl_rcu_done(section);
+    uint64_t reserved = fake_os_reserved();
+    ck_assert_uint_ge(vl_place_retire(true), reserved / 2);
+}
+END_TEST
+
+/* Closes all heaps of a kind that are idle, as who takes their slices away does; it goes on a little later. */
+static unsigned close_idle_heaps(enum vl_slice_kind kind)
+{
+    unsigned closed = 0;
+    for (uint32_t i = 1; i < vl_slice_count; i++)
+        if (vl_slices[i].kind == kind)
+            closed += kind == VL_SLICE_BIG ? vl_big_heap_close(&vl_big_heaps[i])
+                                           : vl_page_heap_close(&vl_page_heaps[i]);
+    return closed;
+}
+
+static void take_and_give_run(void)
+{
+    struct vl_run run;
+    ck_assert(vl_place_run(0, WHOLE, 1, VL_DENSE, &run));
+    ck_assert_ptr_ne(run.slice, &vl_slices[0]);
+    vl_place_give_run(run.slice, run.start);
+}
+
+static void take_and_give_big(void)
+{
+    bool zeroed;
+    void *block = vl_place_big(VL_BIG_MIN, 1, NULL, &zeroed);
+    ck_assert_ptr_nonnull(block);
+    vl_large_give(vl_slice_of(block), block, "free");
+}
+
+static void take_and_give_region(void)
+{
+    static struct vl_holding holding = {.node = -1, .pages_max = UINT64_MAX};
+    ck_assert(vl_place_lease(&holding, VL_DENSE));
+    vl_place_dissolve(&holding);
+}
+
+static const struct {
+    enum vl_slice_kind kind;
+    void (*take_and_give)(void);
+} going[] = {{VL_SLICE_NODE, take_and_give_run},
+             {VL_SLICE_BIG, take_and_give_big},
+             {VL_SLICE_OBJECT, take_and_give_region}};
+
+/* In a slice that is about to be hidden there is no room: another one has to be made. */
+START_TEST(slice_that_is_going_has_no_room)
+{
+    struct vl_run run;
+    vl_options.va_reserve_bytes = 16 << 20;
+    begin_world(1);
+    do
+        ck_assert(vl_place_run(0, WHOLE, 1, VL_DENSE, &run));
+    while (run.slice == &vl_slices[0]);
+    vl_place_give_run(run.slice, run.start);
+    going[_i].take_and_give();
+    uint32_t slices = vl_slice_count;
+    ck_assert_uint_eq(close_idle_heaps(going[_i].kind), 1);
+    going[_i].take_and_give();
+    ck_assert_uint_eq(vl_slice_count, slices + 1);
+}
+END_TEST
+
+enum { RUNS_MAX = 1000 };
+
+static struct vl_run runs[RUNS_MAX];
+
+/* Takes all there is and gives it back; tells how much that was. */
+static unsigned take_and_give_all(void)
+{
+    unsigned taken = 0;
+    while (taken < RUNS_MAX && vl_place_run(0, WHOLE, 1, VL_DENSE, &runs[taken]))
+        taken++;
+    for (unsigned i = 0; i < taken; i++)
+        vl_place_give_run(runs[i].slice, runs[i].start);
+    return taken;
+}
+
+/* Where address space is short, malloc hides nothing that it cannot take away: it would serve nobody. */
+START_TEST(slice_that_cannot_go_serves_on)
+{
+    bool zeroed;
+    fake_os_install();
+    fake_os_set_address_limit(256 << 20);
+    start_here();
+    unsigned taken = take_and_give_all();
+    ck_assert_uint_gt(taken, 0);
+    enum vl_rcu_section section = vl_rcu_read();
+    ck_assert_ptr_null(vl_place_big(200 << 20, 1, NULL, &zeroed));
+    ck_assert_uint_eq(vl_place_retire(false), 0);
+    ck_assert_uint_eq(take_and_give_all(), taken);
+    vl_rcu_done(section);
+    ck_assert_ptr_nonnull(vl_place_big(100 << 20, 1, NULL, &zeroed));
+}
+END_TEST
+
 /* --- Huge pages and what is returned --- */
 
 static bool advised(enum fake_os_call call, uintptr_t address)
@@ -404,6 +537,13 @@ Suite *vl_suite(void)
     tcase_add_test(big, big_block_larger_than_any_slice_gets_its_own);
     tcase_add_test(big, idle_slices_make_room);
     suite_add_tcase(suite, big);
+
+    TCase *readers = tcase_create("readers");
+    tcase_add_test(readers, slice_that_waits_for_readers_holds_no_memory);
+    tcase_add_loop_test(readers, slice_that_is_going_has_no_room, 0, 3);
+    tcase_add_test(readers, slices_that_wait_for_readers_are_few);
+    tcase_add_test(readers, slice_that_cannot_go_serves_on);
+    suite_add_tcase(suite, readers);
 
     TCase *memory = tcase_create("memory");
     tcase_add_test(memory, huge_pages_from_the_start_option_on);
