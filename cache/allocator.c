@@ -230,7 +230,7 @@ void valloc_cleanup(MemoryAllocator *allocator)
 int valloc_migrate(MemoryAllocator *allocator, int node)
 {
     struct vl_object *object = object_of(allocator);
-    int index = node < 0 ? -1 : node_index(node + 1);
+    int index = node < 0 || node >= VL_NODES_MAX ? -1 : node_index(node + 1);
     if (object == NULL || index < 0)
         return invalid();
     int error = vl_place_migrate(&object->heap.holding, (unsigned)index);

@@ -167,7 +167,7 @@ EXPORT int malloc_trim(size_t pad)
 {
     (void)pad;
     size_t returned = vl_trim();
-    return vl_place_retire(true) + returned != 0;
+    return vl_place_retire(false) + returned != 0;
 }
 
 static struct vl_stats take_stats(void)

@@ -278,31 +278,54 @@ struct range {
     uint32_t first, end;
 };
 
+/* Where the free extents before `extent` begin: the one that holds grain `enough`, as far as one has to
+ * look, at the most; `extent` itself if its neighbour is in use. */
+static struct vl_extent *free_since(const struct vl_extents *extents, struct vl_extent *extent,
+                                    uint32_t enough)
+{
+    struct vl_extent *before = extent;
+    while (before != NULL && vl_extent_is_free(before)) {
+        extent = before;
+        if (vl_extent_first_grain(extents, extent) <= enough)
+            break;
+        before = vl_extent_before(extents, extent);
+    }
+    return extent;
+}
+
+/* Where the free extents behind `extent` end: at `enough`, as far as one has to look, at the most. */
+static uint32_t free_until(const struct vl_extents *extents, const struct vl_extent *extent,
+                           uint32_t enough)
+{
+    uint32_t at = vl_extent_first_grain(extents, extent) + extent->grains;
+    while (at >= extents->lone_end && at < extents->fresh && at < enough &&
+           vl_extent_is_free(&extents->table[at]))
+        at += extents->table[at].grains;
+    return at < enough ? at : enough;
+}
+
 /*
- * The whole huge pages that can go back with a dirty extent. One at its end may reach into a free
- * neighbour: a block's last huge page backs the free slack behind the block. Grains behind all
- * extents count as free; they become one.
+ * The whole huge pages that can go back with a dirty extent. One at its end may reach into free
+ * neighbours: a block's last huge page backs the free slack behind the block. Grains behind all
+ * extents count as free; they become one. *holder is the extent in which the range begins.
  */
-static struct range purge_range(struct vl_big_heap *heap, const struct vl_extent *extent)
+static struct range purge_range(struct vl_big_heap *heap, struct vl_extent *extent,
+                                struct vl_extent **holder)
 {
     struct vl_extents *extents = &heap->extents;
-    struct range range = {vl_extent_first_grain(extents, extent),
-                          vl_extent_first_grain(extents, extent) + extent->grains};
-    uint32_t low = (uint32_t)vl_round_down(range.first, HUGE_GRAINS);
-    uint32_t high = (uint32_t)vl_round_up(range.end, HUGE_GRAINS);
-    if (extents->fresh >= range.end && extents->fresh < high && extents->lone_end == 0 &&
+    uint32_t first = vl_extent_first_grain(extents, extent), end = first + extent->grains;
+    uint32_t low = (uint32_t)vl_round_down(first, HUGE_GRAINS);
+    uint32_t high = (uint32_t)vl_round_up(end, HUGE_GRAINS);
+    if (extents->fresh >= end && extents->fresh < high && extents->lone_end == 0 &&
         (size_t)high << VL_GRAIN_SHIFT <= vl_get_acquire(&heap->slice->writable))
         vl_extent_unfold(extents, high - extents->fresh);
-    const struct vl_extent *before = vl_extent_before(extents, extent);
-    const struct vl_extent *after = vl_extent_after(extents, extent);
-    if (before != NULL && vl_extent_is_free(before) &&
-        vl_extent_first_grain(extents, before) <= low)
-        range.first = low;
-    if (after != NULL && vl_extent_is_free(after) && range.end + after->grains >= high)
-        range.end = high;
-    range.first = (uint32_t)vl_round_up(range.first, HUGE_GRAINS);
-    range.end = (uint32_t)vl_round_down(range.end, HUGE_GRAINS);
-    return range;
+    *holder = free_since(extents, extent, low);
+    if (vl_extent_first_grain(extents, *holder) > low) {
+        *holder = extent;
+        low = (uint32_t)vl_round_up(first, HUGE_GRAINS);
+    }
+    end = free_until(extents, extent, high);
+    return (struct range){low, (uint32_t)vl_round_down(end, HUGE_GRAINS)};
 }
 
 /* Takes what can go back of the oldest dirty extent that is `age_ms` old and has any. */
@@ -314,15 +337,13 @@ static struct vl_extent *purge_candidate(struct vl_big_heap *heap, uint64_t age_
         struct vl_extent *extent = vl_extent_at(extents, extents->oldest);
         if (extent == NULL || now - extent->freed_ms < age_ms)
             return NULL;
-        struct range range = purge_range(heap, extent);
+        struct vl_extent *holder;
+        struct range range = purge_range(heap, extent, &holder);
         if (range.first >= range.end) {
             vl_extent_forget_age(extents, extent); /* until a neighbour is freed */
             continue;
         }
-        struct vl_extent *before = vl_extent_before(extents, extent);
-        bool wider = range.first < vl_extent_first_grain(extents, extent);
-        return vl_extent_seize(extents, wider ? before : extent, range.first,
-                               range.end - range.first);
+        return vl_extent_seize(extents, holder, range.first, range.end - range.first);
     }
 }
 
@@ -457,17 +478,6 @@ bool vl_big_heap_next(struct vl_big_heap *heap, char **start, size_t *size, size
     }
     vl_unlock(&heap->lock);
     return found;
-}
-
-/* Where the free extents behind `extent` end: at `enough`, as far as one has to look, at the most. */
-static uint32_t free_until(const struct vl_extents *extents, const struct vl_extent *extent,
-                           uint32_t enough)
-{
-    uint32_t at = vl_extent_first_grain(extents, extent) + extent->grains;
-    while (at >= extents->lone_end && at < extents->fresh && at < enough &&
-           vl_extent_is_free(&extents->table[at]))
-        at += extents->table[at].grains;
-    return at < enough ? at : enough;
 }
 
 /*

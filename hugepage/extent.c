@@ -224,6 +224,15 @@ struct vl_extent *vl_extent_unfold(struct vl_extents *extents, uint32_t grains)
                                   &(struct vl_extent){.state = VL_EXTENT_CLEAN}));
 }
 
+/* A dirty neighbour that had nothing to give back may have now: it shares a huge page with what is free. */
+static void recall_age(struct vl_extents *extents, struct vl_extent *neighbour)
+{
+    if (neighbour == NULL || neighbour->state != VL_EXTENT_DIRTY || !neighbour->ageless)
+        return;
+    neighbour->ageless = false;
+    age_link(extents, neighbour);
+}
+
 struct vl_extent *vl_extent_free(struct vl_extents *extents, struct vl_extent *extent,
                                  enum vl_extent_state state, uint64_t now_ms)
 {
@@ -234,7 +243,10 @@ struct vl_extent *vl_extent_free(struct vl_extents *extents, struct vl_extent *e
     extent->pieces = 0;
     extent->stray = 0;
     extent->hugetlb = false;
-    return coalesce(extents, extent);
+    extent = coalesce(extents, extent);
+    recall_age(extents, vl_extent_before(extents, extent));
+    recall_age(extents, vl_extent_after(extents, extent));
+    return extent;
 }
 
 void vl_extent_lose(struct vl_extents *extents, struct vl_extent *extent)

@@ -278,6 +278,40 @@ START_TEST(threads_that_live_in_a_section)
 }
 END_TEST
 
+/* --- A lock of the program, held around malloc_trim and wanted in a section --- */
+
+static pthread_mutex_t program_lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool in_section;
+
+static void *lock_inside(void *unused)
+{
+    rcu_read_lock();
+    atomic_store(&in_section, true);
+    pthread_mutex_lock(&program_lock);
+    pthread_mutex_unlock(&program_lock);
+    rcu_read_unlock();
+    return unused;
+}
+
+/* Were malloc_trim to wait for sections, this would be a deadlock of the program, which knows nothing
+ * of ours. There is a slice to be taken away. */
+START_TEST(malloc_trim_under_a_lock_of_the_program)
+{
+    pthread_t thread;
+    free(opaque(malloc(4 * MB)));
+    find_functions();
+    if (usable_size != NULL)
+        usable_size(&thread); /* liburcu is known to us from now on */
+    pthread_mutex_lock(&program_lock);
+    ck_assert_int_eq(pthread_create(&thread, NULL, lock_inside, NULL), 0);
+    while (!atomic_load(&in_section))
+        sched_yield();
+    malloc_trim(0);
+    pthread_mutex_unlock(&program_lock);
+    pthread_join(thread, NULL);
+}
+END_TEST
+
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("a program that uses liburcu");
@@ -285,6 +319,7 @@ Suite *vl_suite(void)
     tcase_add_loop_test(sections, a_program_with_sections_of_its_own, 0, 2);
     tcase_add_test(sections, cleaning_up_inside_a_section);
     tcase_add_test(sections, threads_that_live_in_a_section);
+    tcase_add_test(sections, malloc_trim_under_a_lock_of_the_program);
     suite_add_tcase(suite, sections);
     return suite;
 }

@@ -303,6 +303,9 @@ START_TEST(random_blocks)
     ck_assert_uint_gt(fake_os_count(FAKE_ADVISE_DISCARD), 10);
     ck_assert_uint_gt(fake_os_count(FAKE_RENEW), 10);
     check_discards();
+    drop_all();
+    vl_big_heap_purge(&heap, 0);
+    ck_assert_uint_eq(vl_get(&heap.bytes_dirty), 0); /* nothing in use: no scrap is left */
     check_nothing_is_lost(false);
 }
 END_TEST
