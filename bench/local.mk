@@ -36,6 +36,7 @@ noinst_PROGRAMS += %D%/demo
 EXTRA_DIST += \
 	%D%/README.md \
 	%D%/bench.h \
+	%D%/benchlib.py \
 	%D%/compare \
 	%D%/false_sharing.h
 
