@@ -11,13 +11,16 @@
  * What is printed of an iteration is the mean of the threads, by block:
  *
  *   block_cost heap=malloc size=64 threads=4 blocks=1000 iteration=1 alloc_ns=61.5 free_ns=24.1
- *       alloc_cpu_ns=... free_cpu_ns=... cleanup_ns=... rss_kb=... rss_after_kb=...    (in one line)
+ *       alloc_cpu_ns=60.2 free_cpu_ns=24.0 cleanup_ns=7.1 alloc_faults=81 free_faults=0
+ *       rss_kb=1844 rss_after_kb=1908                                           (in one line)
  *
- * `cpu` is the time in which the thread ran, `cleanup_ns` is by block as well, `rss_kb` is resident
- * memory while all blocks are in use, and `rss_after_kb` after the cleanup.
+ * `cpu` is the time in which the thread ran; `cleanup_ns` is by block as well; page faults are those
+ * of all threads together; `rss_kb` is resident memory while all blocks are in use, `rss_after_kb`
+ * that after the cleanup.
  */
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "bench/bench.h"
 #include "bench/heaps.h"
@@ -36,9 +39,10 @@ struct plan {
     bool keep; /* no cleanup but after the last iteration */
 };
 
-/* Seconds of one thread in one phase. */
+/* One thread in one phase. */
 struct phase {
     double wall_s, cpu_s;
+    long faults;
 };
 
 struct times {
@@ -71,19 +75,35 @@ static double cpu_now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* The wall clock is read inside of the other, which is a system call. */
+static long faults_now(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_minflt;
+}
+
+/* The wall clock is read inside of the others, which are system calls. */
 static struct phase phase_begin(void)
 {
-    double cpu_s = cpu_now_s();
+    struct phase begin = {.faults = faults_now(), .cpu_s = cpu_now_s()};
 
-    return (struct phase){bench_now_s(), cpu_s};
+    begin.wall_s = bench_now_s();
+    return begin;
 }
 
 static struct phase phase_end(const struct phase *begin)
 {
-    double wall_s = bench_now_s();
+    double wall_s = bench_now_s() - begin->wall_s;
 
-    return (struct phase){wall_s - begin->wall_s, cpu_now_s() - begin->cpu_s};
+    return (struct phase){wall_s, cpu_now_s() - begin->cpu_s, faults_now() - begin->faults};
+}
+
+static void phase_add(struct phase *sum, const struct phase *phase)
+{
+    sum->wall_s += phase->wall_s;
+    sum->cpu_s += phase->cpu_s;
+    sum->faults += phase->faults;
 }
 
 /* A value that no other block has. */
@@ -183,18 +203,16 @@ static void print_iteration(const struct worker *workers, unsigned iteration)
     for (unsigned i = 0; i < plan.threads; i++) {
         const struct times *times = &workers[i].times[iteration];
 
-        sum.alloc.wall_s += times->alloc.wall_s;
-        sum.alloc.cpu_s += times->alloc.cpu_s;
-        sum.release.wall_s += times->release.wall_s;
-        sum.release.cpu_s += times->release.cpu_s;
+        phase_add(&sum.alloc, &times->alloc);
+        phase_add(&sum.release, &times->release);
     }
     printf("block_cost heap=%s size=%zu threads=%u blocks=%u iteration=%u alloc_ns=%.2f "
-           "free_ns=%.2f alloc_cpu_ns=%.2f free_cpu_ns=%.2f cleanup_ns=%.2f rss_kb=%ld "
-           "rss_after_kb=%ld\n",
+           "free_ns=%.2f alloc_cpu_ns=%.2f free_cpu_ns=%.2f cleanup_ns=%.2f "
+           "alloc_faults=%ld free_faults=%ld rss_kb=%ld rss_after_kb=%ld\n",
            plan.kind->name, plan.size, plan.threads, plan.blocks, iteration + 1,
            sum.alloc.wall_s * each, sum.release.wall_s * each, sum.alloc.cpu_s * each,
-           sum.release.cpu_s * each, of_all->cleanup_s * each, of_all->rss_kb,
-           of_all->rss_after_kb);
+           sum.release.cpu_s * each, of_all->cleanup_s * each, sum.alloc.faults, sum.release.faults,
+           of_all->rss_kb, of_all->rss_after_kb);
 }
 
 /* ---- options ------------------------------------------------------------------------------ */

@@ -1,4 +1,4 @@
-# bench - programs whose time and memory bench/compare puts side by side.
+# bench - programs whose time and memory bench/compare and bench/seeds put side by side.
 
 EXTRA_PROGRAMS = \
 	%D%/big_blocks \
@@ -55,7 +55,8 @@ EXTRA_DIST += \
 	%D%/bench.h \
 	%D%/benchlib.py \
 	%D%/compare \
-	%D%/false_sharing.h
+	%D%/false_sharing.h \
+	%D%/seeds
 
 # BENCH_FLAGS are options of bench/compare, and other mallocs: NAME=lib.so.
 bench: all $(EXTRA_PROGRAMS)
