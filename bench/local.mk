@@ -1,7 +1,8 @@
-# bench - programs whose time and memory bench/compare puts side by side.
+# bench - programs whose time and memory bench/compare and bench/seeds put side by side.
 
 EXTRA_PROGRAMS = \
 	%D%/big_blocks \
+	%D%/block_cost \
 	%D%/cache_scratch \
 	%D%/cache_thrash \
 	%D%/free_only \
@@ -16,6 +17,13 @@ EXTRA_PROGRAMS = \
 
 # They get their malloc by preloading, and link nothing.
 %C%_big_blocks_LDADD =
+%C%_block_cost_SOURCES = \
+	%D%/block_cost.c \
+	%D%/heaps.c \
+	%D%/heaps.h \
+	%D%/simple_heap.c \
+	%D%/simple_heap.h
+%C%_block_cost_LDADD =
 %C%_cache_scratch_LDADD =
 %C%_cache_thrash_LDADD =
 %C%_free_only_LDADD =
@@ -29,6 +37,15 @@ EXTRA_PROGRAMS = \
 %C%_thread_storm_LDADD =
 %C%_xmalloc_LDADD =
 
+# The baseline of block_cost is itself right.
+check_PROGRAMS += %D%/simple_heap_check
+TESTS += %D%/simple_heap_check
+%C%_simple_heap_check_SOURCES = \
+	%D%/simple_heap.c \
+	%D%/simple_heap.h \
+	%D%/simple_heap_check.c
+%C%_simple_heap_check_LDADD =
+
 # What ./quickstart shows.
 noinst_PROGRAMS += %D%/demo
 %C%_demo_LDADD =
@@ -36,8 +53,10 @@ noinst_PROGRAMS += %D%/demo
 EXTRA_DIST += \
 	%D%/README.md \
 	%D%/bench.h \
+	%D%/benchlib.py \
 	%D%/compare \
-	%D%/false_sharing.h
+	%D%/false_sharing.h \
+	%D%/seeds
 
 # BENCH_FLAGS are options of bench/compare, and other mallocs: NAME=lib.so.
 bench: all $(EXTRA_PROGRAMS)
