@@ -62,6 +62,10 @@ EXTRA_DIST += \
 bench: all $(EXTRA_PROGRAMS)
 	$(srcdir)/%D%/compare --programs %D% $(BENCH_FLAGS)
 
+# SEEDS_FLAGS are options of bench/seeds.
+bench-seeds: all %D%/block_cost %D%/measure
+	$(srcdir)/%D%/seeds --programs %D% $(SEEDS_FLAGS)
+
 CLEANFILES += $(EXTRA_PROGRAMS)
 
-.PHONY: bench
+.PHONY: bench bench-seeds
