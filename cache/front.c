@@ -121,12 +121,17 @@ static inline void *take_at_once(size_t size)
                : NULL;
 }
 
+static void *take_slowly(size_t size)
+{
+    bool zeroed;
+    return vl_fill_fresh(allocate(size, VL_MIN_ALIGN, &zeroed), size);
+}
+
 /* What a call of any kind comes to; who calls this counts it. */
 static void *take_block(size_t size)
 {
     void *object = take_at_once(size);
-    bool zeroed;
-    return object != NULL ? object : vl_fill_fresh(allocate(size, VL_MIN_ALIGN, &zeroed), size);
+    return object != NULL ? object : take_slowly(size);
 }
 
 void *vl_alloc_slow(size_t size)
@@ -134,7 +139,7 @@ void *vl_alloc_slow(size_t size)
     void *object = take_at_once(size);
     if (object != NULL)
         return object;
-    object = take_block(size);
+    object = take_slowly(size);
     vl_note(VL_COUNT_MALLOC); /* afterwards: the first call of all starts us, and is counted too */
     return object;
 }

@@ -17,6 +17,7 @@
 void *vl_alloc_slow(size_t size);
 void vl_free_slow(void *block);
 
+/* `slow` is what counts the call under its name. */
 static inline void *vl_alloc_or(void *(*slow)(size_t size), size_t size)
 {
     struct vl_cache *cache = vl_cache_self;
@@ -31,22 +32,6 @@ static inline void *vl_alloc_or(void *(*slow)(size_t size), size_t size)
     return object;
 }
 
-static inline void vl_free_or(void (*slow)(void *block), void *block)
-{
-    struct vl_cache *cache = vl_cache_self;
-    uintptr_t offset = (uintptr_t)block - cache->home_start;
-    if (vl_unlikely(offset >= cache->home_size))
-        return slow(block);
-    unsigned class = vl_get(&cache->home_map[offset >> VL_PAGE_SHIFT]);
-    void **top = cache->top[class];
-    if (vl_unlikely(vl_magazine_is_full(top)))
-        return slow(block);
-    top[-1] = block;
-    /* In this order also for a signal handler, and for the child of another thread's fork. */
-    atomic_signal_fence(memory_order_release);
-    vl_own_set(&cache->top[class], top - 1);
-}
-
 static inline void *vl_alloc(size_t size)
 {
     return vl_alloc_or(vl_alloc_slow, size);
@@ -54,7 +39,18 @@ static inline void *vl_alloc(size_t size)
 
 static inline void vl_free(void *block)
 {
-    vl_free_or(vl_free_slow, block);
+    struct vl_cache *cache = vl_cache_self;
+    uintptr_t offset = (uintptr_t)block - cache->home_start;
+    if (vl_unlikely(offset >= cache->home_size))
+        return vl_free_slow(block);
+    unsigned class = vl_get(&cache->home_map[offset >> VL_PAGE_SHIFT]);
+    void **top = cache->top[class];
+    if (vl_unlikely(vl_magazine_is_full(top)))
+        return vl_free_slow(block);
+    top[-1] = block;
+    /* In this order also for a signal handler, and for the child of another thread's fork. */
+    atomic_signal_fence(memory_order_release);
+    vl_own_set(&cache->top[class], top - 1);
 }
 
 /* The rest of the interface, in terms of these. NULL with ENOMEM where memory is short; sizes above

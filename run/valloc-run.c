@@ -47,6 +47,8 @@ static const char usage[] =
     "  --stats[=json]      print what valloc holds when the program ends\n"
     "  --hugepages=MODE    huge pages, as VALLOC_HUGEPAGE in valloc(7)\n"
     "  --numa=MODE         NUMA nodes, as VALLOC_NUMA\n"
+    "  --check             fill fresh and freed blocks with patterns, so that a program that reads\n"
+    "                      them shows it (VALLOC_FILL=junk)\n"
     "  --set NAME=VALUE    any variable of valloc(7), with or without VALLOC_\n"
     "  --time              print wall time and peak memory of the run\n"
     "  --compare           run it again under the system's malloc, with its outputs dropped, and\n"
@@ -58,12 +60,13 @@ static const char usage[] =
     "in\n"
     "the call, 126: the program cannot be run under valloc, 127: it is not there.\n";
 
-enum { STATS = 1, HUGEPAGES, NUMA, SET, TIME, COMPARE, AS, HELP, TELL_VERSION };
+enum { STATS = 1, HUGEPAGES, NUMA, CHECK, SET, TIME, COMPARE, AS, HELP, TELL_VERSION };
 
 static const struct option options[] = {
     {"stats", optional_argument, NULL, STATS},
     {"hugepages", required_argument, NULL, HUGEPAGES},
     {"numa", required_argument, NULL, NUMA},
+    {"check", no_argument, NULL, CHECK},
     {"set", required_argument, NULL, SET},
     {"time", no_argument, NULL, TIME},
     {"compare", no_argument, NULL, COMPARE},
@@ -122,6 +125,9 @@ static void take_option(struct request *request, int option)
         break;
     case NUMA:
         set_named("NUMA", optarg);
+        break;
+    case CHECK:
+        set_named("FILL", "junk");
         break;
     case SET:
         set_given(request, optarg);

@@ -177,6 +177,7 @@ try_options() {
     is "variables" "off never 1s junk" "$("$tool" --numa=off --hugepages never \
         --set PURGE_DELAY=1s --set=VALLOC_FILL=junk \
         sh -c 'echo $VALLOC_NUMA $VALLOC_HUGEPAGE $VALLOC_PURGE_DELAY $VALLOC_FILL')"
+    is "patterns" junk "$("$tool" --check sh -c 'echo $VALLOC_FILL')"
     is "statistics" 3 "$("$tool" --stats ./ended 2>&1 | grep -c '^valloc')"
     has "statistics for programs" '{"valloc"' "$("$tool" --stats=json ./ended 2>&1)"
     is "statistics of one process" 3 "$("$tool" --stats ./ended ./ended 2>&1 | grep -c '^valloc')"
