@@ -21,11 +21,13 @@
             ck_abort_msg("expected %s", #condition); \
     } while (0)
 
-/* Places twice: when they are first started, libnuma is asked for the distances of this machine. */
+/* Places twice: when they are first started, libnuma is asked for the distances of this machine. And where
+ * a fixture has made another world before, the library has started in that one. */
 static inline void start_here(void)
 {
     ck_assert(vl_start());
     vl_place_start();
+    vl_heap_start();
 }
 
 /* Nodes 0 .. nodes-1 of the false OS; the caller is on node 0. */
