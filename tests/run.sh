@@ -310,7 +310,6 @@ try() { # TOOL FOLDER-OF-LIBRARY ALIAS
     try_refusals
     try_figures
     try_alias "$3"
-    try_demo
 }
 
 installed() {
@@ -322,6 +321,7 @@ if [ -n "$VL_RUN" ]; then
     try "$VL_RUN" "${VL_LIBRARY%/*}" "${VL_RUN%/*}/run_with_hp_malloc.sh"
 else
     try "$build/run/valloc-run" "$build/.libs" "$source/run/run_with_hp_malloc.sh"
+    try_demo # which is not installed
     tool=$(installed)
     try "$tool" "$scratch/root" "${tool%/*}/run_with_hp_malloc.sh"
 fi
