@@ -273,10 +273,9 @@ int valloc_get_object_stat(MemoryAllocator *allocator, struct valloc_object_stat
         return invalid();
     const struct vl_holding *holding = &object->heap.holding;
     int node = vl_get(&holding->node);
-    uint64_t regions = vl_get(&holding->regions);
     *stat = (struct valloc_object_stat){
         .used = bytes_of(vl_get(&holding->pages_used)),
-        .held = (regions << VL_REGION_SHIFT) + bytes_of(vl_get(&holding->big_pages)),
+        .held = vl_holding_bytes(holding),
         .limit = holding->pages_max == UINT64_MAX ? 0 : bytes_of(holding->pages_max),
         .big_count = vl_get(&holding->big_blocks),
         .node = node < 0 ? -1 : vl_topology.ids[node],

@@ -196,11 +196,9 @@ void vl_stats_tell_hugepages(struct vl_text *text, const struct vl_holding *hold
 {
     struct resident r = resident();
     struct vl_stats s;
-    uint64_t held = ((uint64_t)vl_get(&holding->regions) << VL_REGION_SHIFT) +
-                    (vl_get(&holding->big_pages) << VL_PAGE_SHIFT);
     vl_stats_take(&s);
     item(text, "hp_malloc: ", vl_get(&holding->pages_used) << VL_PAGE_SHIFT, " in use of ");
-    item(text, "", held, ", ");
+    item(text, "", vl_holding_bytes(holding), ", ");
     counted(text, vl_get(&holding->big_blocks), "big block");
     item(text, "\nhp_malloc: the process has ", s.hugetlb_bytes, " of the kernel's pool (");
     counted(text, s.hugetlb_refused, "fallback");

@@ -50,6 +50,13 @@ struct vl_holding {
     _Atomic uint64_t big_blocks, big_pages; /* the latter are among pages_used */
 };
 
+/* Of its regions and big blocks. */
+static inline uint64_t vl_holding_bytes(const struct vl_holding *holding)
+{
+    return ((uint64_t)vl_get(&holding->regions) << VL_REGION_SHIFT) +
+           (vl_get(&holding->big_pages) << VL_PAGE_SHIFT);
+}
+
 /* A run from the regions it has; false if none has room, or it may not use as much. */
 bool vl_holding_take(struct vl_holding *holding, unsigned pages, unsigned align,
                      enum vl_population population, struct vl_run *run);
