@@ -12,15 +12,18 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #define BENCH_CACHE_LINE 64
+#define BENCH_PAGE 4096
 #define BENCH_THREADS_MAX 1024
 
 /* ---- failing ------------------------------------------------------------------------------ */
@@ -118,21 +121,36 @@ static inline double bench_now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* A figure in kB of /proc/self/status; read into the stack, as stdio would allocate. */
+/* The beginning of a file as a string, read into the caller's memory, as stdio would allocate. */
+static inline bool bench_read_text(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t length = 0;
+    ssize_t got = 0;
+
+    while (fd >= 0 && length < size - 1 && (got = read(fd, text + length, size - 1 - length)) > 0)
+        length += (size_t)got;
+    if (fd >= 0)
+        close(fd);
+    text[length] = '\0';
+    return fd >= 0 && got >= 0;
+}
+
+/* The number behind the first occurrence of a key, or -1. */
+static inline long bench_number_after(const char *text, const char *key)
+{
+    const char *found = strstr(text, key);
+
+    return found ? strtol(found + strlen(key), NULL, 10) : -1;
+}
+
+/* A figure in kB of /proc/self/status. */
 static inline long bench_status_kb(const char *key)
 {
     char text[4096];
-    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    const char *found;
 
-    if (fd >= 0)
-        close(fd);
-    if (length <= 0)
-        return -1;
-    text[length] = '\0';
-    found = strstr(text, key);
-    return found ? strtol(found + strlen(key), NULL, 10) : -1;
+    return bench_read_text("/proc/self/status", text, sizeof text) ? bench_number_after(text, key)
+                                                                   : -1;
 }
 
 static inline long bench_rss_kb(void)
@@ -189,6 +207,14 @@ static inline uint32_t rng_between(struct rng *rng, uint32_t low, uint32_t high)
     return low + rng_below(rng, high - low + 1);
 }
 
+/* From `low` to just below low * 2^octaves, with as many in each doubling. */
+static inline uint32_t rng_octaves(struct rng *rng, uint32_t low, uint32_t octaves)
+{
+    uint32_t base = low << rng_below(rng, octaves);
+
+    return base + rng_below(rng, base);
+}
+
 /* Uniform in (0, 1]: never zero, so that it can be divided by. */
 static inline double rng_unit(struct rng *rng)
 {
@@ -221,11 +247,17 @@ static inline uint32_t *block_last_word(const struct block *block)
     return (uint32_t *)(void *)(block->at + ((block->size & ~3u) - sizeof(uint32_t)));
 }
 
-static inline void block_write(const struct block *block)
+/* One word of each `stride` bytes: of a cache line, or of a page, which is enough to have it. */
+static inline void block_write_each(const struct block *block, uint32_t stride)
 {
-    for (uint32_t offset = 0; offset + sizeof(uint32_t) < block->size; offset += BENCH_CACHE_LINE)
+    for (uint64_t offset = 0; offset + sizeof(uint32_t) < block->size; offset += stride)
         *(uint32_t *)(void *)(block->at + offset) = block->tag;
     *block_last_word(block) = ~block->tag;
+}
+
+static inline void block_write(const struct block *block)
+{
+    block_write_each(block, BENCH_CACHE_LINE);
 }
 
 static inline void block_check(const struct block *block)
@@ -236,7 +268,7 @@ static inline void block_check(const struct block *block)
         bench_fail("block %p of %u bytes was overwritten", (void *)block->at, block->size);
 }
 
-static inline struct block block_new(uint32_t size, uint32_t tag)
+static inline struct block block_new_each(uint32_t size, uint32_t tag, uint32_t stride)
 {
     struct block block = { malloc(size), size, tag };
 
@@ -244,8 +276,13 @@ static inline struct block block_new(uint32_t size, uint32_t tag)
         bench_fail("malloc(%u) returned NULL", size);
     if ((uintptr_t)block.at % _Alignof(max_align_t) != 0 && size >= _Alignof(max_align_t))
         bench_fail("malloc(%u) returned the misaligned %p", size, (void *)block.at);
-    block_write(&block);
+    block_write_each(&block, stride);
     return block;
+}
+
+static inline struct block block_new(uint32_t size, uint32_t tag)
+{
+    return block_new_each(size, tag, BENCH_CACHE_LINE);
 }
 
 /* Does nothing with an empty block, like free(NULL); leaves the block empty. */
@@ -258,7 +295,7 @@ static inline void block_free(struct block *block)
 }
 
 /* realloc: what both sizes have in common must still be there. */
-static inline void block_resize(struct block *block, uint32_t size)
+static inline void block_resize_each(struct block *block, uint32_t size, uint32_t stride)
 {
     unsigned char *moved = realloc(block->at, size);
 
@@ -270,7 +307,12 @@ static inline void block_resize(struct block *block, uint32_t size)
     else if (size >= 8 && *(uint32_t *)(void *)moved != block->tag)
         bench_fail("realloc to %u bytes lost the contents", size);
     block->size = size;
-    block_write(block);
+    block_write_each(block, stride);
+}
+
+static inline void block_resize(struct block *block, uint32_t size)
+{
+    block_resize_each(block, size, BENCH_CACHE_LINE);
 }
 
 /* For the program's own tables: a NULL ends the benchmark. */
@@ -280,6 +322,20 @@ static inline void *bench_calloc(size_t count, size_t size)
 
     if (!table)
         bench_fail("calloc(%zu, %zu) returned NULL", count, size);
+    return table;
+}
+
+/* A table outside the heap, of small pages that it has from the start: no figure of the heap's. */
+static inline void *bench_table(size_t count, size_t size)
+{
+    size_t bytes = count * size;
+    char *table = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (table == MAP_FAILED)
+        bench_fail("no memory for a table of %zu bytes", bytes);
+    madvise(table, bytes, MADV_NOHUGEPAGE);
+    for (size_t offset = 0; offset < bytes; offset += BENCH_PAGE)
+        *(volatile char *)(table + offset) = 0;
     return table;
 }
 

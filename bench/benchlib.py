@@ -1,5 +1,6 @@
 """What the runners of this folder share: running programs, progress, statistics, tables, plots."""
 
+import argparse
 import csv
 import dataclasses
 import difflib
@@ -12,6 +13,8 @@ import statistics
 import subprocess
 import sys
 import time
+
+SYSTEM = "sys"  # the C library's malloc, among allocators
 
 # Colours that colour-blind people can tell apart (Okabe and Ito).
 COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999"]
@@ -117,6 +120,72 @@ def rotated(items, by):
     return items[by:] + items[:by]
 
 
+def run_rounds(rounds, progress, run_round):
+    """The records of all rounds in one list, and how many rounds these are.
+
+    Interrupted, those of the rounds that are complete.
+    """
+    records = []
+    for number in range(1, rounds + 1):
+        try:
+            records += run_round(number)
+        except KeyboardInterrupt:
+            progress.end()
+            if number == 1:
+                raise
+            print(f"interrupted: here are {number - 1} rounds", file=sys.stderr)
+            return records, number - 1
+    progress.end()
+    return records, rounds
+
+
+# ---- transparent huge pages ---------------------------------------------------------------------
+
+class HugePageMode:
+    """The system's mode of transparent huge pages: as it was again when this is left."""
+
+    PATH = "/sys/kernel/mm/transparent_hugepage/enabled"
+
+    def __init__(self):
+        self.found = self.now = first_match(self.PATH, r"\[(\w+)\]")
+
+    def __enter__(self):
+        # What would end us at once must pass by __exit__, too.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+        return self
+
+    def __exit__(self, *_):
+        if self.now != self.found:
+            self.set(self.found)
+
+    def set(self, mode):
+        """Whether that is the mode now."""
+        if mode == self.now:
+            return True
+        try:
+            with open(self.PATH, "w") as file:
+                file.write(mode)
+        except OSError:
+            return False
+        self.now = mode
+        return True
+
+    def usable(self, modes):
+        """Those that can be set; if none but the mode in force can, that one, with a word."""
+        if all(self.set(mode) for mode in [*modes, self.found]):
+            return modes
+        print(f"{self.PATH} cannot be written: measured with THP={self.found} only",
+              file=sys.stderr)
+        return [self.found]
+
+
+def vmstat(name):
+    """A counter of the whole system, or None."""
+    value = first_match("/proc/vmstat", rf"^{name} (\d+)$", "")
+    return int(value) if value else None
+
+
 # ---- statistics ---------------------------------------------------------------------------------
 
 @dataclasses.dataclass
@@ -147,7 +216,7 @@ def print_table(title, heads, rows):
 
 
 def figure(value):
-    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
 # ---- plots --------------------------------------------------------------------------------------
@@ -228,6 +297,13 @@ def chosen(parser, text, names, what):
     return wanted
 
 
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
 def find_programs(parser, given):
     here = os.path.dirname(os.path.realpath(__file__))
     places = [given] if given else [os.path.abspath("bench"), here]
@@ -242,3 +318,25 @@ def built_library(programs):
     """valloc's library in the build tree that the programs are in, or None."""
     library = os.path.join(os.path.dirname(programs), ".libs", "libvalloc.so")
     return library if os.path.isfile(library) else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Allocator:
+    name: str
+    library: str  # empty: the system's own
+
+
+def find_allocators(parser, libraries, programs):
+    """The system's, valloc if it is built or named, and those of NAME=lib.so, in their order."""
+    named = {}
+    for text in libraries:
+        name, separator, library = text.partition("=")
+        if not separator or not name or name in named or name == SYSTEM:
+            parser.error(f"'{text}' is not NAME=lib.so with a new name")
+        if not os.path.isfile(library):
+            parser.error(f"there is no {library}")
+        named[name] = os.path.abspath(library)
+    built = built_library(programs)
+    if "valloc" not in named and built:
+        named = {"valloc": built, **named}
+    return [Allocator(SYSTEM, "")] + [Allocator(*item) for item in named.items()]

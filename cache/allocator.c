@@ -6,7 +6,7 @@
 #include "cache/init.h"
 #include "cache/misuse.h"
 #include "cache/object.h"
-#include "cache/stats.h"
+#include "cache/report.h"
 #include "cache/trim.h"
 
 #include <errno.h>
@@ -257,7 +257,7 @@ void valloc_print_hugepages(void)
     const struct vl_object *object = object_of(valloc_hugepages());
     if (object == NULL)
         return;
-    vl_stats_tell_hugepages(&text, &object->heap.holding);
+    vl_report_hugepages(&text, &object->heap.holding);
     fputs(buffer, stdout);
 }
 

@@ -83,25 +83,21 @@ static unsigned take_from_spans(struct vl_heap *heap, unsigned class, void **obj
 }
 
 /* Where a heap's span is taken from: place_held, or vl_place_run_own or vl_place_run_other. */
-typedef bool place_run_fn(struct vl_heap *heap, unsigned pages, enum vl_population population,
-                          struct vl_run *run);
+typedef bool place_run_fn(struct vl_heap *heap, unsigned pages, struct vl_run *run);
 
-static bool place_held(struct vl_heap *heap, unsigned pages, enum vl_population population,
-                       struct vl_run *run)
+static bool place_held(struct vl_heap *heap, unsigned pages, struct vl_run *run)
 {
-    return vl_place_run_held(&heap->holding, pages, 1, population, run);
+    return vl_place_run_held(&heap->holding, pages, 1, run);
 }
 
-static bool place_own(struct vl_heap *heap, unsigned pages, enum vl_population population,
-                      struct vl_run *run)
+static bool place_own(struct vl_heap *heap, unsigned pages, struct vl_run *run)
 {
-    return vl_place_run_own(heap->node, pages, 1, population, run);
+    return vl_place_run_own(heap->node, pages, 1, run);
 }
 
-static bool place_other(struct vl_heap *heap, unsigned pages, enum vl_population population,
-                        struct vl_run *run)
+static bool place_other(struct vl_heap *heap, unsigned pages, struct vl_run *run)
 {
-    return vl_place_run_other(heap->node, pages, 1, population, run);
+    return vl_place_run_other(heap->node, pages, 1, run);
 }
 
 /* A new span of `class`, linked into the heap's central, and objects of it. */
@@ -110,8 +106,7 @@ static unsigned take_from_new_span(place_run_fn *place_run, struct vl_heap *heap
 {
     struct vl_run run;
     const struct vl_size_class *c = &vl_size_classes[class];
-    enum vl_population population = c->objects > 16 ? VL_DENSE : VL_SPARSE;
-    if (!place_run(heap, c->span_pages, population, &run))
+    if (!place_run(heap, c->span_pages, &run))
         return 0;
     struct vl_span *span = vl_span_make(&run, class);
     struct vl_central *central = &heap->centrals[class];
@@ -287,9 +282,11 @@ unsigned vl_central_copy(const struct vl_slice *slice, unsigned class, const cha
     unsigned objects = vl_size_classes[class].objects;
     vl_lock(&central->lock);
     const struct vl_span *span = vl_span_of(slice, start);
-    bool there = vl_get(vl_slice_class(slice, start)) == class && span->start == start;
+    /* What is asked about may be going: its record may be zeroed any moment, its bitmap stays readable. */
+    const uint64_t *bits = vl_peek(&span->bits);
+    bool there = vl_get(vl_slice_class(slice, start)) == class && span->start == start && bits != NULL;
     if (there)
-        memcpy(free, span->bits, (objects + 63) / 64 * sizeof *free);
+        memcpy(free, bits, (objects + 63) / 64 * sizeof *free);
     vl_unlock(&central->lock);
     return there ? objects : 0;
 }
@@ -313,6 +310,8 @@ void vl_central_release_empty(struct vl_central *central)
 static unsigned count_free(const struct vl_span *span)
 {
     unsigned free = 0;
+    if (span->bits == NULL)
+        return 0; /* it was just being made */
     for (unsigned word = 0; word <= (vl_span_objects(span) - 1) / 64; word++)
         free += vl_bit_count(span->bits[word]);
     return free;

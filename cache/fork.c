@@ -2,6 +2,7 @@
 
 #include "cache/central.h"
 #include "cache/init.h"
+#include "cache/purger.h"
 #include "cache/thread.h"
 
 #include <pthread.h>
@@ -45,7 +46,8 @@ static void on_fork(void)
     vl_fork_notice();
     if (!noticed)
         vl_fork_child();
-    noticed = false;
+    else
+        noticed = false;
 }
 
 void vl_fork_child(void)
@@ -61,6 +63,7 @@ void vl_fork_child(void)
         vl_central_after_fork(heap);
     }
     vl_cache_after_fork();
+    vl_purger_after_fork();
 }
 
 void vl_fork_start(void)

@@ -102,6 +102,7 @@ static void *allocate(size_t size, size_t align, bool *zeroed)
     /* What is kept for later may be what is missing now. */
     if (vl_unlikely(block == NULL)) {
         vl_trim();
+        vl_limit_refused();
         vl_place_retire(false); /* what can be written counts against the limit, used or not */
         block = take_any(size, align, zeroed);
     }
@@ -305,7 +306,7 @@ static void *resize(void *block, size_t size)
     if (size <= have && size >= have / 2)
         return block;
     if (slice != NULL && have >= VL_BIG_MIN && size >= VL_BIG_MIN) {
-        void *resized = vl_large_resize(slice, block, size);
+        void *resized = vl_large_resize(slice, block, have, size);
         if (resized != NULL)
             return resized;
     }

@@ -38,6 +38,6 @@ struct vl_heap *vl_heap_at(uint32_t number)
 
 bool vl_heap_take_run(struct vl_heap *heap, unsigned pages, unsigned align, struct vl_run *run)
 {
-    return heap->holds ? vl_place_run_held(&heap->holding, pages, align, VL_SPARSE, run)
-                       : vl_place_run(heap->node, pages, align, VL_SPARSE, run);
+    return heap->holds ? vl_place_run_held(&heap->holding, pages, align, run)
+                       : vl_place_run(heap->node, pages, align, run);
 }

@@ -5,13 +5,17 @@
 
 #include "cache/counters.h"
 #include "cache/fork.h"
-#include "cache/stats.h"
+#include "cache/layout.h"
+#include "cache/report.h"
+#include "cache/reserve.h"
 #include "cache/thread.h"
 
 #include <stdlib.h>
 #include <sys/auxv.h>
 
 extern char **environ;
+
+VL_LAYOUT_NOTE;
 
 static _Atomic bool ready;
 static struct vl_turn start_turn;
@@ -61,6 +65,7 @@ static void start_everything(void)
     vl_counters_start();
     start_pools();
     vl_place_start();
+    vl_reserve_start();
     vl_heap_start();
     vl_cache_start();
 }
@@ -104,7 +109,7 @@ static struct vl_os_output report_output;
 static void on_exit_report(void)
 {
     if (vl_os_is_output(&report_output))
-        vl_stats_at_exit(report_output.fd);
+        vl_report_at_exit(report_output.fd);
 }
 
 void vl_start_late(void)

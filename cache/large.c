@@ -1,6 +1,7 @@
 #include "cache/large.h"
 
 #include "cache/misuse.h"
+#include "cache/reserve.h"
 
 #include <string.h>
 
@@ -29,6 +30,7 @@ void *vl_large_take(struct vl_heap *heap, size_t bytes, size_t align, bool *zero
 {
     bytes = vl_max(bytes, 1);
     struct vl_holding *holder = heap->holds ? &heap->holding : NULL;
+    vl_reserve_watch(bytes);
     return is_run(bytes, align) ? take_run(heap, bytes, align, zeroed)
                                 : vl_place_big(bytes, align, holder, zeroed);
 }
@@ -120,10 +122,24 @@ size_t vl_large_bytes(const struct vl_slice *slice, const void *block, const cha
     return bytes;
 }
 
-void *vl_large_resize(const struct vl_slice *slice, void *block, size_t bytes)
+/* Within the limit, once what is free has gone back. */
+static bool may_grow(size_t more)
+{
+    if (vl_limit_allows(more))
+        return true;
+    vl_place_unreserve();
+    return vl_place_purge(0) != 0 && vl_limit_allows(more);
+}
+
+void *vl_large_resize(const struct vl_slice *slice, void *block, size_t have, size_t bytes)
 {
     if (vl_slice_has_regions(slice) || bytes < VL_BIG_MIN)
         return NULL;
     struct vl_big_heap *heap = &vl_big_heaps[slice->number];
-    return vl_big_heap_resize(heap, block, bytes) ? block : vl_big_heap_move(heap, block, bytes);
+    if (bytes > have && !may_grow(bytes - have))
+        return NULL;
+    if (!vl_big_heap_resize(heap, block, bytes))
+        block = vl_big_heap_move(heap, block, bytes);
+    vl_limit_watch();
+    return block;
 }

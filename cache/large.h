@@ -29,6 +29,6 @@ size_t vl_large_bytes(const struct vl_slice *slice, const void *block, const cha
 
 /* Changes the size of a big block where it stands, or by moving its pages: its new place, or NULL,
  * with nothing done. */
-void *vl_large_resize(const struct vl_slice *slice, void *block, size_t bytes);
+void *vl_large_resize(const struct vl_slice *slice, void *block, size_t have, size_t bytes);
 
 #endif

@@ -7,6 +7,7 @@
  */
 #include "cache/front.h"
 #include "cache/init.h"
+#include "cache/report.h"
 #include "cache/stats.h"
 #include "cache/trim.h"
 
@@ -261,7 +262,7 @@ EXPORT int malloc_info(int options, FILE *stream)
 EXPORT void malloc_stats(void)
 {
     if (vl_start())
-        vl_stats_print(2);
+        vl_report_print(2);
 }
 
 /* Those of glibc's parameters that mean something here: 1 where the value is taken. */

@@ -15,19 +15,33 @@ VL_SOURCES += \
 	%D%/front.h \
 	%D%/heap.c \
 	%D%/heap.h \
+	%D%/helper.c \
+	%D%/helper.h \
 	%D%/init.c \
 	%D%/init.h \
 	%D%/large.c \
 	%D%/large.h \
+	%D%/layout.c \
+	%D%/layout.h \
 	%D%/magazine.c \
 	%D%/magazine.h \
 	%D%/misuse.c \
 	%D%/misuse.h \
 	%D%/object.c \
 	%D%/object.h \
+	%D%/parking.c \
+	%D%/parking.h \
 	%D%/print_counters.c \
+	%D%/purger.c \
+	%D%/purger.h \
 	%D%/query.c \
 	%D%/query.h \
+	%D%/report.c \
+	%D%/report.h \
+	%D%/reserve.c \
+	%D%/reserve.h \
+	%D%/resident.c \
+	%D%/resident.h \
 	%D%/span.c \
 	%D%/span.h \
 	%D%/stats.c \

@@ -39,8 +39,7 @@ struct vl_depot {
 /* What the threads of a node share. */
 struct vl_exchange {
     _Alignas(VL_CACHE_LINE) struct vl_idstack empty;
-    _Alignas(VL_CACHE_LINE) struct vl_idstack inbox;  /* freed by other nodes' threads, all classes */
-    _Alignas(VL_CACHE_LINE) struct vl_idstack parked; /* caches of threads that are gone */
+    _Alignas(VL_CACHE_LINE) struct vl_idstack inbox; /* freed on other nodes, all classes */
 };
 
 extern struct vl_exchange vl_exchanges[VL_NODE_INDEX_MAX];

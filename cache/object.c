@@ -92,7 +92,7 @@ static bool set_aside(struct vl_object *object, size_t blocks)
 {
     size_t regions = (blocks * BLOCK_BYTES + VL_REGION_SIZE - 1) >> VL_REGION_SHIFT;
     for (size_t i = 0; i < regions; i++)
-        if (!vl_place_lease(&object->heap.holding, VL_DENSE))
+        if (!vl_place_lease(&object->heap.holding))
             return false;
     return true;
 }
@@ -140,7 +140,7 @@ static bool is_orphan(const struct vl_cache *cache, uint64_t holder)
 {
     if (holder == NOBODY)
         return true;
-    return holder != CLEANER && vl_get(&cache_at(holder & VL_ID_MAX)->identity) != holder &&
+    return holder != CLEANER && vl_get_acquire(&cache_at(holder & VL_ID_MAX)->identity) != holder &&
            vl_get(&cache->inside) == 0;
 }
 

@@ -9,8 +9,8 @@
 static size_t run_bytes(const struct vl_slice *slice, const void *pointer)
 {
     const struct vl_region *region = vl_region_of(slice, pointer);
-    unsigned pages = vl_region_run_pages(region, vl_page_in_region(slice, pointer));
-    return (size_t)pages << VL_PAGE_SHIFT;
+    unsigned first = vl_page_in_region(slice, pointer), last = region->last[first];
+    return last < first ? 0 : (size_t)(last - first + 1) << VL_PAGE_SHIFT; /* it may be going */
 }
 
 static size_t bytes_in(const struct vl_slice *slice, const void *pointer)

@@ -2,11 +2,19 @@
 
 #include <string.h>
 
+static uint64_t *place_for_bits(struct vl_span *span, const struct vl_run *run, unsigned objects)
+{
+    size_t room = run->pages * VL_PAGE_NOTES - sizeof *span;
+    bool fits = (objects + 63) / 64 * sizeof(uint64_t) <= room;
+    return fits ? span->bits_here : (uint64_t *)run->region->more_notes[run->page];
+}
+
 struct vl_span *vl_span_make(const struct vl_run *run, unsigned class)
 {
     struct vl_span *span = (struct vl_span *)run->region->notes[run->page];
     unsigned objects = vl_size_classes[class].objects;
     span->next = span->prev = NULL;
+    span->bits = place_for_bits(span, run, objects);
     span->start = run->start;
     span->class = (uint8_t)class;
     span->free = (uint16_t)objects;
@@ -86,10 +94,13 @@ unsigned vl_span_take(struct vl_span *span, void **objects, unsigned count)
 bool vl_span_has_out(const struct vl_span *span, const void *pointer)
 {
     const struct vl_size_class *class = &vl_size_classes[span->class];
+    const uint64_t *bits = vl_peek(&span->bits);
     size_t offset = (size_t)((const char *)pointer - span->start);
     unsigned index = vl_object_index(class, offset);
+    if (bits == NULL)
+        return false; /* its record went back while it was looked for */
     return offset == (size_t)index * class->size && index < class->objects &&
-           (span->bits[index / 64] >> (index % 64) & 1) == 0;
+           (bits[index / 64] >> (index % 64) & 1) == 0;
 }
 
 enum vl_span_verdict vl_span_give(struct vl_span *span, const void *object)

@@ -6,8 +6,9 @@
  *      +--------+--------+--------+--------+--------+--------+-----+
  * free     0        1        1        0        0        1        ...     a bit per object
  *
- * A span's record lies in the notes of its first page (hugepage/region.h), its bitmap behind it: a
- * stray write into an object cannot reach either, and giving an object back does not touch it. An
+ * A span's record lies in the notes of its first page (hugepage/region.h), its bitmap behind it or, if
+ * that is too long, in the same page's further notes: a stray write into an object cannot reach either,
+ * and giving an object back does not touch it. An
  * object counts as taken while it is in any cache; giving back one whose bit is set already is a
  * double free, one that is not at a multiple of the size an interior pointer.
  *
@@ -20,20 +21,21 @@
 
 struct vl_span {
     struct vl_span *next, *prev; /* in a list of its central */
+    uint64_t *bits;              /* set: free */
     char *start;
     uint8_t class;
     uint8_t list;    /* of its central: VL_SPAN_FULL where it is in none */
     uint16_t free;   /* objects */
     uint16_t lowest; /* no word of the bitmap below this has a bit set */
     uint16_t pages;
-    uint64_t bits[];
+    uint64_t bits_here[];
 };
 
-/* Words of the largest bitmap: two pages of the smallest objects. */
-enum { VL_SPAN_WORDS_MAX = 2 * VL_PAGE_SIZE / VL_MIN_ALIGN / 64 };
+/* Words of the largest bitmap: a page of the smallest objects. */
+enum { VL_SPAN_WORDS_MAX = VL_PAGE_SIZE / VL_MIN_ALIGN / 64 };
 
-_Static_assert(sizeof(struct vl_span) + 2 * VL_PAGE_SIZE / VL_MIN_ALIGN / 8 <= 2 * VL_PAGE_NOTES,
-               "the bitmap of the smallest span of the smallest objects fits behind its record");
+_Static_assert(VL_PAGE_SIZE / VL_MIN_ALIGN / 8 <= VL_PAGE_MORE_NOTES,
+               "the bitmap of the smallest objects fits in the further notes of its pages");
 
 /* Makes a fresh run a span of `class`, all objects free, and enters it into the class map. */
 struct vl_span *vl_span_make(const struct vl_run *run, unsigned class);

@@ -1,18 +1,9 @@
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
 #include "cache/stats.h"
 
 #include "cache/central.h"
-#include "cache/init.h"
 #include "cache/thread.h"
 
 #include <string.h>
-#include <unistd.h>
-
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "unversioned"
-#endif
 
 /* Objects of `class` that lie in the depots and caches of all threads. */
 static uint64_t cached_objects(unsigned class)
@@ -81,6 +72,9 @@ static void add_page_heap(struct vl_stats *stats, const struct vl_page_heap *hea
     stats->purged_bytes += vl_get(&heap->purged_bytes);
     stats->hugetlb_bytes += vl_get(&heap->hugetlb_bytes);
     stats->hugetlb_refused += vl_get(&heap->hugetlb_refused);
+    stats->regions_small += vl_get(&heap->thp.small);
+    stats->promoted += vl_get(&heap->thp.promoted);
+    stats->promotions_refused += vl_get(&heap->thp.refused);
 }
 
 static void add_big_heap(struct vl_stats *stats, const struct vl_big_heap *heap)
@@ -115,138 +109,27 @@ void vl_stats_take(struct vl_stats *stats)
     uint32_t end = vl_pool_end(&vl_cache_pool);
     stats->caches = end == 0 ? 0 : end - 1;
     stats->nodes = vl_topology.count;
+    stats->holds = vl_get(&vl_stall_holds);
 }
 
-/* A figure in kB from /proc/self/smaps_rollup, in bytes. */
-static uint64_t rollup_figure(const char *rollup, const char *name)
+static void add_slice(struct vl_node_stats *stats, const struct vl_slice *slice,
+                      const struct vl_resident *resident)
 {
-    const char *at = strstr(rollup, name);
-    uint64_t kb = 0;
-    if (at == NULL)
-        return 0;
-    for (at += strlen(name); *at == ' '; at++) {
-    }
-    for (; *at >= '0' && *at <= '9'; at++)
-        kb = kb * 10 + (uint64_t)(*at - '0');
-    return kb << 10;
+    const struct vl_page_heap *heap = &vl_page_heaps[slice->number];
+    stats->regions_active += vl_get(&heap->regions_active);
+    stats->regions_empty += vl_get(&heap->regions_empty);
+    stats->regions_clean += vl_get(&heap->regions_clean);
+    stats->regions_small += vl_get(&heap->thp.small);
+    stats->purged_bytes += vl_get(&heap->purged_bytes);
+    stats->resident.all += resident->all;
+    stats->resident.huge += resident->huge;
 }
 
-struct resident {
-    uint64_t peak, now, huge;
-};
-
-static struct resident resident(void)
+void vl_stats_take_node(struct vl_node_stats *stats, unsigned node,
+                        const struct vl_residents *residents)
 {
-    char rollup[2048];
-    vl_os_read_file("/proc/self/smaps_rollup", rollup, sizeof rollup);
-    uint64_t now = rollup_figure(rollup, "\nRss:");
-    return (struct resident){vl_max(vl_os_peak_bytes(), now), now,
-                             rollup_figure(rollup, "\nAnonHugePages:")};
-}
-
-static void item(struct vl_text *text, const char *before, uint64_t bytes, const char *after)
-{
-    vl_text_str(text, before);
-    vl_text_bytes(text, bytes);
-    vl_text_str(text, after);
-}
-
-static void counted(struct vl_text *text, uint64_t count, const char *noun)
-{
-    vl_text_u64(text, count);
-    vl_text_char(text, ' ');
-    vl_text_str(text, noun);
-    vl_text_str(text, count == 1 ? "" : "s");
-}
-
-void vl_stats_print(int fd)
-{
-    char buffer[1024];
-    struct vl_text text = vl_text_on(buffer, sizeof buffer);
-    struct resident r = resident();
-    struct vl_stats s;
-    vl_stats_take(&s);
-    item(&text, "valloc " PACKAGE_VERSION ": peak ", r.peak, " resident; now ");
-    item(&text, "", r.now, ", ");
-    vl_text_percent(&text, r.huge, r.now);
-    vl_text_str(&text, " of it in huge pages; ");
-    counted(&text, s.nodes, "node");
-    vl_text_str(&text, ", ");
-    counted(&text, s.caches, "thread cache");
-    item(&text, "\nvalloc: in use ", vl_stats_used(&s), ": small ");
-    item(&text, "", s.small_bytes, " in ");
-    counted(&text, s.small_blocks, "block");
-    item(&text, ", runs ", s.run_bytes, ", big ");
-    item(&text, "", s.big_bytes, " in ");
-    counted(&text, s.big_blocks, "block");
-    item(&text, "\nvalloc: free: in caches ", s.cached_bytes, ", in spans ");
-    item(&text, "", s.span_free_bytes, ", in empty regions ");
-    item(&text, "", s.regions_empty << VL_REGION_SHIFT, ", of big blocks ");
-    item(&text, "", s.big_kept_bytes, "; returned so far ");
-    item(&text, "", s.purged_bytes, "");
-    if (vl_hugetlb_wanted() || s.hugetlb_bytes != 0) {
-        item(&text, "\nvalloc: hugetlb: ", s.hugetlb_bytes, ", ");
-        counted(&text, s.hugetlb_refused, "fallback");
-    }
-    vl_text_line_end(&text);
-    vl_text_write(&text, fd);
-}
-
-void vl_stats_tell_hugepages(struct vl_text *text, const struct vl_holding *holding)
-{
-    struct resident r = resident();
-    struct vl_stats s;
-    vl_stats_take(&s);
-    item(text, "hp_malloc: ", vl_get(&holding->pages_used) << VL_PAGE_SHIFT, " in use of ");
-    item(text, "", vl_holding_bytes(holding), ", ");
-    counted(text, vl_get(&holding->big_blocks), "big block");
-    item(text, "\nhp_malloc: the process has ", s.hugetlb_bytes, " of the kernel's pool (");
-    counted(text, s.hugetlb_refused, "fallback");
-    item(text, ") and ", r.huge, " in transparent huge pages, of ");
-    item(text, "", r.now + s.hugetlb_bytes, "\n");
-}
-
-void vl_stats_print_json(int fd)
-{
-    char buffer[1536];
-    struct vl_text text = vl_text_on(buffer, sizeof buffer);
-    struct resident r = resident();
-    struct vl_stats s;
-    vl_stats_take(&s);
-    const struct {
-        const char *name;
-        uint64_t value;
-    } figures[] = {
-        {"peak_resident_bytes", r.peak}, {"resident_bytes", r.now}, {"huge_bytes", r.huge},
-        {"used_bytes", vl_stats_used(&s)}, {"small_bytes", s.small_bytes},
-        {"small_blocks", s.small_blocks}, {"run_bytes", s.run_bytes}, {"big_bytes", s.big_bytes},
-        {"big_blocks", s.big_blocks}, {"cached_bytes", s.cached_bytes},
-        {"cached_blocks", s.cached_blocks}, {"span_free_bytes", s.span_free_bytes},
-        {"big_kept_bytes", s.big_kept_bytes}, {"regions_active", s.regions_active},
-        {"regions_empty", s.regions_empty}, {"regions_clean", s.regions_clean},
-        {"heap_bytes", s.heap_bytes}, {"purged_bytes", s.purged_bytes},
-        {"hugetlb_bytes", s.hugetlb_bytes}, {"hugetlb_fallbacks", s.hugetlb_refused},
-        {"thread_caches", s.caches}, {"nodes", s.nodes},
-    };
-    vl_text_str(&text, "{\"valloc\": \"" PACKAGE_VERSION "\"");
-    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
-        vl_text_str(&text, ", \"");
-        vl_text_str(&text, figures[i].name);
-        vl_text_str(&text, "\": ");
-        vl_text_u64(&text, figures[i].value);
-    }
-    vl_text_str(&text, "}");
-    vl_text_line_end(&text);
-    vl_text_write(&text, fd);
-}
-
-void vl_stats_at_exit(int fd)
-{
-    bool asked = vl_options.stats_pid == 0 || vl_options.stats_pid == (uint32_t)getpid();
-    if (!asked || !vl_start())
-        return;
-    if (vl_options.stats_mode == VL_STATS_SUMMARY)
-        vl_stats_print(fd);
-    else if (vl_options.stats_mode == VL_STATS_JSON)
-        vl_stats_print_json(fd);
+    memset(stats, 0, sizeof *stats);
+    for (uint32_t i = 0; i < vl_get_acquire(&vl_slice_count); i++)
+        if (vl_slices[i].node == node && vl_slice_has_regions(&vl_slices[i]))
+            add_slice(stats, &vl_slices[i], &residents->slices[i]);
 }

@@ -8,6 +8,7 @@
 #ifndef VL_CACHE_STATS_H
 #define VL_CACHE_STATS_H
 
+#include "cache/resident.h"
 #include "hugepage/hugepage.h"
 
 struct vl_stats {
@@ -18,6 +19,9 @@ struct vl_stats {
     uint64_t big_bytes, big_blocks;       /* in use, from 1 MB */
     uint64_t big_kept_bytes;              /* free, with memory */
     uint64_t regions_active, regions_empty, regions_clean;
+    uint64_t regions_small;                /* with memory in small pages, and not to stay so */
+    uint64_t promoted, promotions_refused; /* regions made huge pages so far */
+    uint64_t holds;                        /* times that huge pages were done without for a while */
     uint64_t heap_bytes;      /* that can be written: the address space in use */
     uint64_t purged_bytes;    /* given back so far */
     uint64_t hugetlb_bytes;   /* of the kernel's pool */
@@ -34,14 +38,14 @@ static inline uint64_t vl_stats_used(const struct vl_stats *stats)
     return stats->small_bytes + stats->run_bytes + stats->big_bytes;
 }
 
-/* For people: what an object of huge pages holds, and how many of them the process got. */
-void vl_stats_tell_hugepages(struct vl_text *text, const struct vl_holding *holding);
+/* What lies in slices that are of a node: all but big blocks. */
+struct vl_node_stats {
+    uint64_t regions_active, regions_empty, regions_clean, regions_small;
+    uint64_t purged_bytes;
+    struct vl_resident resident;
+};
 
-/* The summary that VALLOC_STATS=1 prints. */
-void vl_stats_print(int fd);
-void vl_stats_print_json(int fd);
-
-/* As VALLOC_STATS says. */
-void vl_stats_at_exit(int fd);
+void vl_stats_take_node(struct vl_node_stats *stats, unsigned node,
+                        const struct vl_residents *residents);
 
 #endif

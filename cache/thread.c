@@ -2,6 +2,10 @@
 
 #include "cache/central.h"
 #include "cache/fork.h"
+#include "cache/parking.h"
+#include "cache/purger.h"
+#include "cache/reserve.h"
+#include "cache/trim.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -22,12 +26,10 @@ static pthread_key_t exit_key;
 static bool exit_key_made;
 
 enum {
-    REFILL_FIRST = 8,     /* objects of a class's first refill, if not tiny; doubled by each further one */
-    TICKS = 256,          /* slow paths between two looks at the clock */
-    REHOME_AFTER = 3,     /* slow paths in a row on another node */
-    STRANGERS = 16,       /* tiny objects of others that a new cache sends home */
-    PARKED_WARM = 16,     /* parked caches of a node that keep what they hold, */
-    PARKED_BYTES = 256 << 10, /* if it is no more than this */
+    REFILL_FIRST = 8, /* objects of a class's first refill, if not tiny; each next one doubles it */
+    TICKS = 256,      /* slow paths between two looks at the clock */
+    REHOME_AFTER = 3, /* slow paths in a row on another node */
+    STRANGERS = 16,   /* tiny objects of others that a new cache sends home */
 };
 
 static _Atomic uint32_t *link_of(uint32_t id)
@@ -90,6 +92,7 @@ static struct vl_cache *make_bare(void)
         vl_own_set(&cache->spare[class], vl_null_magazine);
     cache->outbox = vl_null_magazine;
     cache->ticks = TICKS;
+    cache->requests = vl_get(&vl_limit_requests);
     vl_set(&cache->identity, id);
     return cache;
 }
@@ -119,9 +122,9 @@ static void begin_small(struct vl_cache *cache)
 static struct vl_cache *take_cache(void)
 {
     unsigned node = vl_topology_here(&vl_topology);
-    uint32_t id = vl_idstack_pop(&vl_exchanges[node].parked, link_of);
-    struct vl_cache *cache =
-        id != 0 ? vl_pool_item(&vl_cache_pool, id) : make_cache(node);
+    struct vl_cache *cache = vl_parking_get(node);
+    if (cache == NULL)
+        cache = make_cache(node);
     if (cache == NULL)
         return NULL;
     vl_cache_follow_options(cache);
@@ -134,29 +137,22 @@ static void park(struct vl_cache *cache)
 {
     vl_set(&cache->state, VL_CACHE_PARKED);
     vl_set(&cache->inside, 0);
-    vl_count(&cache->identity, (uint64_t)1 << VL_ID_BITS);
-    vl_idstack_push(&vl_exchanges[cache->node].parked, vl_pool_id(&vl_cache_pool, cache), link_of,
-                    VL_IDSTACK_COUNT_MAX);
+    vl_set_release(&cache->identity, vl_get(&cache->identity) + ((uint64_t)1 << VL_ID_BITS));
+    vl_parking_put(cache);
 }
 
 static void send_outbox(struct vl_cache *cache);
 static int64_t weigh_all(struct vl_cache *cache);
-
-static bool may_stay_warm(struct vl_cache *cache)
-{
-    vl_idstack_word parked = vl_get(&vl_exchanges[cache->node].parked.word);
-    return vl_idstack_count(parked) < PARKED_WARM && weigh_all(cache) <= PARKED_BYTES;
-}
 
 static void on_thread_exit(void *own)
 {
     struct vl_cache *cache = own;
     vl_set(&cache->inside, 1);
     vl_cache_self = &gone_cache;
-    if (may_stay_warm(cache))
-        send_outbox(cache);
-    else
+    if (vl_parking_is_full(cache->node, weigh_all(cache)))
         vl_cache_flush(cache);
+    else
+        send_outbox(cache);
     park(cache);
 }
 
@@ -329,10 +325,12 @@ void vl_cache_flush_parked(void)
 {
     for (unsigned node = 0; node < vl_topology.count; node++) {
         struct vl_idstack flushed = {0};
+        struct vl_cache *cache;
         uint32_t id;
-        while ((id = vl_idstack_pop(&vl_exchanges[node].parked, link_of)) != 0) {
-            vl_cache_flush(vl_pool_item(&vl_cache_pool, id));
-            vl_idstack_push(&flushed, id, link_of, VL_IDSTACK_COUNT_MAX);
+        while ((cache = vl_parking_get(node)) != NULL) {
+            vl_cache_flush(cache);
+            vl_idstack_push(&flushed, vl_pool_id(&vl_cache_pool, cache), link_of,
+                            VL_IDSTACK_COUNT_MAX);
         }
         while ((id = vl_idstack_pop(&flushed, link_of)) != 0)
             park(vl_pool_item(&vl_cache_pool, id));
@@ -364,15 +362,22 @@ void vl_inbox_open(unsigned node)
     }
 }
 
-static void tick(struct vl_cache *cache)
+/* At the beginning of each slow path, when nothing is under way. Threads are made only by who takes: glibc
+ * frees with locks held that pthread_create wants. Where taking and giving alternate, each has its turn. */
+static void tick(struct vl_cache *cache, bool takes)
 {
+    if (vl_unlikely(vl_limit_is_pressed(&cache->requests)))
+        vl_trim();
     if (--cache->ticks != 0)
         return;
-    cache->ticks = TICKS;
+    cache->ticks = takes ? TICKS : TICKS - 1;
+    if (takes)
+        vl_reserve_watch(0);
     if (vl_topology.count > 1)
         vl_inbox_open(cache->node);
     if (vl_options.purge_delay_ms >= 0)
         vl_place_purge((uint64_t)vl_options.purge_delay_ms);
+    vl_purger_wake(takes);
 }
 
 /* A magazine filled from the spans, its count growing from refill to refill; the same magazine,
@@ -434,7 +439,7 @@ static void come_home(struct vl_cache *cache)
 
 void *vl_cache_refill(struct vl_cache *cache, unsigned class)
 {
-    tick(cache);
+    tick(cache, true);
     if (!cache->heap->holds)
         come_home(cache);
     weigh(cache, class);
@@ -491,7 +496,7 @@ void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object)
         vl_central_give(class, &object, 1, "free");
         return;
     }
-    tick(cache);
+    tick(cache, false);
     weigh(cache, class);
     if (!unload(cache, class)) {
         vl_central_give(class, &object, 1, "free");

@@ -11,8 +11,8 @@
  * with them ends in the slow path, which gives the thread a cache of its own, or, for the last
  * frees of a thread that is gone, borrows one for the single call.
  *
- * A thread that exits parks its cache, magazines and all, for the next thread born on its node; where
- * many are parked already, it empties it first.
+ * A thread that exits parks its cache, magazines and all, for the next thread born on its node
+ * (parking.h).
  * Records are type-stable and numbered: whoever sums up statistics walks the pool, with no lock.
  */
 #ifndef VL_CACHE_THREAD_H
@@ -41,6 +41,7 @@ struct vl_cache {
     uint16_t node;        /* where it is, and where it gets empty magazines */
     uint8_t rehome_votes; /* slow paths in a row that ran on another node */
     uint32_t ticks;       /* slow paths until the next look at the clock */
+    uint32_t requests;    /* to flush, seen so far (hugepage/limit.h) */
     _Atomic uint8_t state;
     /* Slow paths under way, which may nest: what they work on may be torn. Read after a fork. */
     _Atomic uint8_t inside;
@@ -55,7 +56,8 @@ struct vl_cache {
     _Atomic uint64_t sent_blocks, sent_bytes;
 
     /* A thread's own: its number, and how many threads had it before. Who is gone has no cache of that
-     * identity any more. */
+     * identity any more. Release when it goes: what it left in the caches that were lent to it is seen
+     * by who finds, with acquire, that it has gone, and takes them over. */
     _Atomic uint64_t identity;
     struct vl_cache *recent[VL_CACHE_RECENT]; /* of its caches for objects, by their serial numbers */
 

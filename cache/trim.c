@@ -42,5 +42,6 @@ size_t vl_trim(void)
     /* After all of them: what comes out of one node's depots may be another's. */
     for (unsigned node = 0; node < vl_topology.count; node++)
         vl_trim_spans(&vl_node_heaps[node]);
+    vl_place_unreserve();
     return vl_place_purge(0);
 }

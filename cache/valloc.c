@@ -5,6 +5,7 @@
 #include "cache/front.h"
 #include "cache/init.h"
 #include "cache/query.h"
+#include "cache/report.h"
 #include "cache/stats.h"
 #include "cache/walk.h"
 #include "hugepage/hugepage.h"
@@ -60,7 +61,7 @@ void valloc_count_calls(int on)
 void valloc_print_stat(int fd)
 {
     if (vl_start())
-        vl_stats_print(fd);
+        vl_report_print(fd);
 }
 
 int valloc_owns(const void *pointer)

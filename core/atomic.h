@@ -26,6 +26,13 @@
 #define vl_own_set(object, value) (*(object) = (value))
 #endif
 
+/* For the child of a fork: a page that is not written stays its parent's, and costs no page fault. */
+#define vl_set_if_other(object, value)                                                            \
+    do {                                                                                          \
+        if (vl_get(object) != (value))                                                            \
+            vl_set((object), (value));                                                            \
+    } while (0)
+
 /* Counter with a single writer: no locked instruction. */
 #define vl_count(object, value) vl_set((object), vl_get(object) + (value))
 

@@ -4,6 +4,7 @@
 
 #include "core/atomic.h"
 #include "core/bits.h"
+#include "core/cgroup.h"
 #include "core/geometry.h"
 #include "core/idstack.h"
 #include "core/lock.h"

@@ -36,6 +36,9 @@
 #define VL_SMALL_MAX ((size_t)256 << 10)
 #define VL_BIG_MIN ((size_t)1 << 20)
 
+/* Parts of a table that are touched apart are apart by so much: the commonest small page. */
+#define VL_TABLE_ALIGN 4096
+
 #define VL_CACHE_LINE 64
 
 /* Processors fetch the neighbours of a line with it, in pairs and ahead. Threads that write into

@@ -3,6 +3,8 @@
 VL_SOURCES += \
 	%D%/atomic.h \
 	%D%/bits.h \
+	%D%/cgroup.c \
+	%D%/cgroup.h \
 	%D%/core.h \
 	%D%/geometry.h \
 	%D%/idstack.h \

@@ -19,16 +19,27 @@
     o(STATS_PID, stats_pid, UNSIGNED, 0, 0, 1 << 22, "",                                          \
       "process that prints statistics; 0: every one")                                             \
     o(HUGEPAGE, hugepage_mode, WORD, VL_HUGEPAGE_AUTO, 0, 4, "auto|never|thp|always|hugetlb",     \
-      "huge pages; auto, thp: from VALLOC_HUGEPAGE_START on, always: from the first byte, "        \
-      "hugetlb: the kernel's pool, else as thp")                                                   \
-    o(HUGEPAGE_START, huge_start_bytes, SIZE, MB(32), 0, TB(64), "",                              \
+      "huge pages; thp: from VALLOC_HUGEPAGE_START on, auto: unless they come slowly, always: all, " \
+      "hugetlb: of the kernel's pool")                                                            \
+    o(HUGEPAGE_START, huge_start_bytes, SIZE, MB(16), 0, TB(64), "",                              \
       "heap size of a node from which its new regions ask for huge pages")                        \
+    o(HUGEPAGE_RESERVE, reserve, AMOUNTS, 0, 0, TB(64), "",                                         \
+      "memory fetched once the heap passes VALLOC_HUGEPAGE_START, in all (8G) or for each node " \
+      "(0:4G,1:4G)")                                                                              \
+    o(RESERVE_TIME, reserve_time_ms, TIME, SECONDS(30), 0, DAYS(1), "",                           \
+      "how long that may take; what has not come until then is done without")                     \
     o(PURGE_DELAY, purge_delay_ms, TIME, SECONDS(10), 0, DAYS(365), "-1",                         \
       "how long free memory is kept before the system gets it back; 0: not at all, -1: for ever") \
+    o(PURGE_THREAD, purge_thread, BOOL, false, 0, 1, BOOL_WORDS,                                  \
+      "a thread of valloc's own sees to that while the program is idle")                          \
     o(THREAD_CACHE, thread_cache_bytes, SIZE, MB(1), 0, TB(1), "",                                \
       "bytes of free objects that a thread may keep for itself")                                  \
     o(LARGE_CACHE, large_cache_bytes, SIZE, VL_SIZE_AUTO, 0, TB(64), "auto",                      \
       "bytes of freed big blocks kept for reuse; auto: up to the peak, at least 16M")                \
+    o(LIMIT_SOFT, limit_soft, LIMIT, VL_LIMIT_NONE, MB(1), TB(64), "none",                        \
+      "memory of the heaps above which all that is free goes back at once")                       \
+    o(LIMIT_HARD, limit_hard, LIMIT, VL_LIMIT_NONE, MB(1), TB(64), "none",                        \
+      "memory of the heaps above which there is no more: malloc returns NULL")                    \
     o(NUMA, numa_mode, WORD, VL_NUMA_AUTO, 0, 1, "auto|off",                                      \
       "heaps; auto: one for each NUMA node, memory near the thread that asks for it, off: one")   \
     o(VA_RESERVE, va_reserve_bytes, SIZE, VL_SIZE_AUTO, MB(64), TB(64), "auto",                   \
@@ -163,11 +174,73 @@ static uint64_t unit_of(enum vl_option_type type, const char *suffix)
         return 1;
     if (type == VL_OPTION_TIME)
         return equals(suffix, "ms", 2) ? 1 : equals(suffix, "s", 1) ? 1000 : 0;
-    if (type == VL_OPTION_SIZE && suffix[1] == '\0')
+    if ((type == VL_OPTION_SIZE || type == VL_OPTION_LIMIT) && suffix[1] == '\0')
         for (unsigned i = 0; size_units[i] != '\0'; i++)
             if (upper(*suffix) == size_units[i])
                 return UINT64_C(1024) << (10 * i);
     return 0;
+}
+
+/* What follows a size; NULL if there is none that is at most `max`. */
+static const char *read_size(const char *string, uint64_t *bytes, uint64_t max)
+{
+    const char *at = read_number(string, bytes);
+    for (unsigned i = 0; at != NULL && size_units[i] != '\0'; i++)
+        if (upper(*at) == size_units[i])
+            return *bytes <= max >> (10 * (i + 1)) ? (*bytes <<= 10 * (i + 1), at + 1) : NULL;
+    return at != NULL && *bytes <= max ? at : NULL;
+}
+
+bool vl_amounts_read(const char *string, vl_amount_fn *amount, void *argument)
+{
+    uint64_t node, bytes;
+    const char *at = read_number(string, &node);
+    if (at == NULL || *at != ':') {
+        at = read_size(string, &bytes, (uint64_t)TB(64));
+        if (at == NULL || *at != '\0')
+            return false;
+        amount(-1, bytes, argument);
+        return true;
+    }
+    for (at = string;; at++) {
+        at = read_number(at, &node);
+        if (at == NULL || *at != ':' || node > INT32_MAX)
+            return false;
+        at = read_size(at + 1, &bytes, (uint64_t)TB(64));
+        if (at == NULL || (*at != '\0' && *at != ','))
+            return false;
+        amount((int)node, bytes, argument);
+        if (*at == '\0')
+            return true;
+    }
+}
+
+static void note_amount(int node, uint64_t bytes, void *any)
+{
+    (void)node;
+    *(uint64_t *)any |= bytes;
+}
+
+/* Text by which nothing is wanted is no text. */
+static bool parse_amounts(const char *string, int64_t *value)
+{
+    uint64_t any = 0;
+    if (!vl_amounts_read(string, note_amount, &any))
+        return false;
+    *value = any == 0 ? 0 : (int64_t)(intptr_t)string;
+    return true;
+}
+
+/* "90%cgroup" */
+static bool parse_share(const char *string, int64_t *value)
+{
+    uint64_t percent;
+    const char *suffix = read_number(string, &percent);
+    if (suffix == NULL || !equals(suffix, "%cgroup", sizeof "%cgroup" - 1) || percent < 1 ||
+        percent > 100)
+        return false;
+    *value = VL_LIMIT_NONE - (int64_t)percent;
+    return true;
 }
 
 static bool parse_quantity(const struct vl_option *option, const char *string, int64_t *value)
@@ -196,9 +269,12 @@ bool vl_option_parse(const struct vl_option *option, const char *string, int64_t
         if (word >= 0)
             *value = word;
         return word >= 0;
+    case VL_OPTION_AMOUNTS:
+        return parse_amounts(string, value);
     default:
         if (word < 0)
-            return parse_quantity(option, string, value);
+            return parse_quantity(option, string, value) ||
+                   (option->type == VL_OPTION_LIMIT && parse_share(string, value));
         *value = -1;
         return true;
     }
@@ -224,6 +300,12 @@ static void put_size(struct vl_text *text, uint64_t bytes)
         vl_text_char(text, size_units[unit - 1]);
 }
 
+static void put_share(struct vl_text *text, unsigned percent)
+{
+    vl_text_u64(text, percent);
+    vl_text_str(text, "%cgroup");
+}
+
 static void put_time(struct vl_text *text, uint64_t ms)
 {
     bool whole_seconds = ms % 1000 == 0;
@@ -236,9 +318,13 @@ void vl_option_print(const struct vl_option *option, int64_t value, struct vl_te
 {
     if (option->type == VL_OPTION_BOOL || option->type == VL_OPTION_WORD)
         put_word(text, option->words, value);
+    else if (option->type == VL_OPTION_AMOUNTS)
+        vl_text_str(text, value == 0 ? "0" : (const char *)(intptr_t)value);
+    else if (option->type == VL_OPTION_LIMIT && vl_limit_percent(value) != 0)
+        put_share(text, vl_limit_percent(value));
     else if (value < 0)
         put_word(text, option->words, 0);
-    else if (option->type == VL_OPTION_SIZE)
+    else if (option->type == VL_OPTION_SIZE || option->type == VL_OPTION_LIMIT)
         put_size(text, (uint64_t)value);
     else if (option->type == VL_OPTION_TIME)
         put_time(text, (uint64_t)value);
@@ -271,6 +357,13 @@ static void put_kind(struct vl_text *text, const struct vl_option *option)
         vl_text_str(text, option->words[0] != '\0' ? " or " : "");
         vl_text_str(text, option->type == VL_OPTION_SIZE ? "a size" : "a number");
         put_range(text, option);
+        break;
+    case VL_OPTION_LIMIT:
+        vl_text_str(text, option->words);
+        vl_text_str(text, ", a size, or a share of the cgroup's memory (90%cgroup)");
+        break;
+    case VL_OPTION_AMOUNTS:
+        vl_text_str(text, "a size, or sizes for nodes (0:4G,1:4G)");
         break;
     case VL_OPTION_TIME:
         vl_text_str(text, "a time (for example 500ms, 10s");

@@ -35,6 +35,13 @@ enum vl_fill_mode { VL_FILL_NONE, VL_FILL_JUNK, VL_FILL_ZERO };
 
 #define VL_SIZE_AUTO  SIZE_MAX      /* a size that valloc is to choose */
 #define VL_TIME_NEVER ((int64_t)-1) /* a delay that does not end */
+#define VL_LIMIT_NONE ((int64_t)-1)
+
+/* A limit is a number of bytes, or a share of the process's cgroup: that in percent, or 0. */
+static inline unsigned vl_limit_percent(int64_t limit)
+{
+    return limit < VL_LIMIT_NONE ? (unsigned)(VL_LIMIT_NONE - limit) : 0;
+}
 
 enum { VL_OPTIONS_REJECTED_MAX = 8 };
 
@@ -42,6 +49,7 @@ struct vl_options {
     bool help;
     bool verbose;
     bool count;
+    bool purge_thread;
     enum vl_stats_mode stats_mode;
     enum vl_hugepage_mode hugepage_mode;
     enum vl_numa_mode numa_mode;
@@ -52,6 +60,9 @@ struct vl_options {
     size_t large_cache_bytes; /* or VL_SIZE_AUTO */
     size_t va_reserve_bytes;  /* or VL_SIZE_AUTO */
     int64_t purge_delay_ms;   /* or VL_TIME_NEVER */
+    int64_t limit_soft, limit_hard;
+    int64_t reserve_time_ms;
+    const char *reserve; /* amounts, where they stand in the environment, or NULL */
 
     /* Bit i: the value of row i of the table comes from the environment. */
     uint32_t given;
@@ -85,8 +96,10 @@ bool vl_option_check(const char *entry, struct vl_text *text);
  *      UNSIGNED     42                            42          between min and max
  *      SIZE         4096, 64K, 2M, 1G, 1T         in bytes    between min and max
  *      TIME         250, 250ms, 10s               in ms       between min and max
+ *      LIMIT        4096, 1G, 90%cgroup           in bytes, or as vl_limit_percent reads it
+ *      AMOUNTS      8G, 0:4G,1:4G                 the text itself, or NULL; vl_amounts_read
  *
- * The last three may have one word beside the numbers (auto, -1), with the value -1. Text lies
+ * UNSIGNED to LIMIT may have one word beside the numbers (auto, -1), with the value -1. Text lies
  * inside the row: a pointer would be a relocation at the start of every process.
  */
 enum vl_option_type {
@@ -94,7 +107,9 @@ enum vl_option_type {
     VL_OPTION_WORD,
     VL_OPTION_UNSIGNED,
     VL_OPTION_SIZE,
-    VL_OPTION_TIME
+    VL_OPTION_TIME,
+    VL_OPTION_LIMIT,
+    VL_OPTION_AMOUNTS
 };
 
 enum { VL_OPTION_NAME_SIZE = 20, VL_OPTION_WORDS_SIZE = 36, VL_OPTION_HELP_SIZE = 128 };
@@ -108,6 +123,11 @@ struct vl_option {
     uint16_t offset;
     int64_t initial, min, max;
 };
+
+/* Reads sizes for nodes by the kernel's numbers, or one for all of them, -1. False if the text says anything
+ * else; then some calls may have been made all the same. */
+typedef void vl_amount_fn(int node, uint64_t bytes, void *argument);
+bool vl_amounts_read(const char *string, vl_amount_fn *amount, void *argument);
 
 extern const struct vl_option vl_option_table[];
 extern const unsigned vl_option_count;

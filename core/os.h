@@ -28,8 +28,13 @@ enum vl_advice {
     VL_ADVICE_DISCARD,  /* give the pages back now; they read as zero afterwards */
     VL_ADVICE_COLLAPSE, /* turn what is there into huge pages, now */
     VL_ADVICE_WIPE,     /* reads as zero in the child of a fork, which shares no memory */
+    VL_ADVICE_ALONE,    /* the child of a fork has nothing there */
+    VL_ADVICE_INHERIT,  /* it has it, too, as it has all else */
     VL_ADVICE_POPULATE, /* get the memory now; an error where there is none */
 };
+
+/* What the machine does about transparent huge pages. */
+enum vl_thp_mode { VL_THP_MODE_UNKNOWN, VL_THP_MODE_NEVER, VL_THP_MODE_MADVISE, VL_THP_MODE_ALWAYS };
 
 enum { VL_WAKE_ALL = INT_MAX };
 
@@ -49,7 +54,8 @@ struct vl_os {
     int (*renew)(void *start, size_t size);
     /* Fresh writable memory where nothing is mapped; what is, stays. */
     int (*plug)(void *start, size_t size);
-    /* Moves the pages of [from, from+size) to `to`; both stay mapped, `from` reads as zero. */
+    /* Moves the pages of [from, from+size) to `to`; both stay mapped, `from` reads as zero. -EFAULT,
+     * with nothing done: they lie in several of the kernel's mappings. */
     int (*move)(void *from, size_t size, void *to);
     /* Prefers `node` for pages first touched here; may move there those that are touched already. */
     int (*bind)(void *start, size_t size, unsigned node, bool move);
@@ -62,6 +68,9 @@ struct vl_os {
     int (*replace)(void *to, void *from, size_t size);
 
     int (*where)(unsigned *cpu, unsigned *node);
+    /* How many CPUs of a node this thread may run on; and from now on it runs on those only, if there are any. */
+    unsigned (*node_cpus)(unsigned node);
+    void (*run_on)(unsigned node);
     /* The node that holds the page at `address`, without touching it; -1 if there is none. */
     int (*node_of)(const void *address);
     /* The nodes this process may use. */
@@ -69,14 +78,23 @@ struct vl_os {
     /* 1 if the user chose a NUMA policy for this process, 0 if it is the kernel's own. */
     int (*policy_chosen)(void);
     uint64_t (*memory_bytes)(void);
+    /* Of that, what could still be had. */
+    uint64_t (*available_bytes)(void);
     /* Address space this process may have in all (ulimit -v), UINT64_MAX for no limit. */
     uint64_t (*address_limit)(void);
-    uint64_t (*clock_ms)(void);
+    /* The same for what can be written (ulimit -d). */
+    uint64_t (*data_limit)(void);
+    uint64_t (*clock_ms)(void); /* cheap, and as exact as the kernel's tick */
+    uint64_t (*clock_ns)(void);
+    enum vl_thp_mode (*thp_mode)(void);
+    /* How often the kernel has compacted memory for somebody who waited; UINT64_MAX if it does not say. */
+    uint64_t (*compactions)(void);
 
     /* Sleep while *word == expected; wake so many sleepers. */
     void (*wait)(const void *word, uint32_t expected);
     void (*wake)(const void *word, int count);
     void (*yield)(void);
+    void (*sleep_ms)(uint64_t ms);
 };
 
 extern const struct vl_os *vl_os;
@@ -89,8 +107,13 @@ void vl_os_start(void);
 /* Calls of mmap and munmap so far. */
 extern _Atomic uint64_t vl_os_maps, vl_os_unmaps;
 
-/* Up to `size`-1 bytes of a file as a string; its length, 0 if it cannot be read. Reports only. */
+/* Up to `size`-1 bytes of a file as a string; its length, 0 if it cannot be read. Neither this nor the next
+ * is a point where a thread may be cancelled, and both are content with a small stack. */
 size_t vl_os_read_file(const char *path, char *buffer, size_t size);
+
+/* Calls a function for each line of a file that has ended, without its end; of one of more than 510
+ * characters the beginning comes. */
+void vl_os_read_lines(const char *path, void (*line)(const char *line, void *argument), void *argument);
 
 /* Largest resident size this process has had. */
 uint64_t vl_os_peak_bytes(void);
@@ -108,5 +131,9 @@ bool vl_os_is_output(const struct vl_os_output *output);
 
 /* All of `data` to a file descriptor; errors are dropped. Usable before anything else is. */
 long vl_os_write(int fd, const char *data, size_t size);
+
+/* The same for a line that a program does not wait for: nothing is said where nobody reads, no signal comes, no
+ * thread is cancelled. */
+void vl_os_say(int fd, const char *data, size_t size);
 
 #endif

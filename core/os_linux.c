@@ -4,13 +4,18 @@
 #include "core/os.h"
 
 #include "core/atomic.h"
+#include "core/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/mempolicy.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -99,22 +104,105 @@ long vl_os_write(int fd, const char *data, size_t size)
     return (long)done;
 }
 
+/* A pipe without a reader raises SIGPIPE; one that was pending before stays so. */
+void vl_os_say(int fd, const char *data, size_t size)
+{
+    int errno_before = errno;
+    sigset_t pipe, before, pending;
+    struct pollfd output = {.fd = fd, .events = POLLOUT};
+    struct timespec now = {0, 0};
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    if (syscall(SYS_ppoll, &output, 1ul, &now, NULL, 0ul) == 1 && (output.revents & POLLOUT) != 0 &&
+        syscall(SYS_write, fd, data, size) < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
+        syscall(SYS_rt_sigtimedwait, &pipe, NULL, &now, 8ul);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = errno_before;
+}
+
+/* Not libc's functions, which are points where a thread may be cancelled: malloc is none. */
+static int open_to_read(const char *path)
+{
+    return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+}
+
+static ssize_t read_some(int fd, char *buffer, size_t size)
+{
+    return (ssize_t)syscall(SYS_read, fd, buffer, size);
+}
+
+static void close_read(int fd)
+{
+    if (fd >= 0)
+        syscall(SYS_close, fd);
+}
+
 size_t vl_os_read_file(const char *path, char *buffer, size_t size)
 {
     int errno_before = errno;
     size_t done = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open_to_read(path);
     while (fd >= 0 && done < size - 1) {
-        ssize_t count = read(fd, buffer + done, size - 1 - done);
+        ssize_t count = read_some(fd, buffer + done, size - 1 - done);
         if (count <= 0)
             break;
         done += (size_t)count;
     }
-    if (fd >= 0)
-        close(fd);
+    close_read(fd);
     buffer[done] = '\0';
     errno = errno_before;
     return done;
+}
+
+/* A file's lines as they come. On the stack of whoever allocates: it may be small. */
+struct line_reader {
+    char text[512];
+    size_t length;
+    bool skips; /* what is left of a line of which the beginning was told */
+    void (*tell)(const char *line, void *argument);
+    void *argument;
+};
+
+static void tell_line(struct line_reader *reader, size_t start, size_t end)
+{
+    reader->text[end] = '\0';
+    if (!reader->skips)
+        reader->tell(reader->text + start, reader->argument);
+}
+
+/* Tells the lines that have ended, and of one that does not fit its beginning. */
+static void tell_lines(struct line_reader *reader)
+{
+    size_t start = 0;
+    for (size_t at = 0; at < reader->length; at++)
+        if (reader->text[at] == '\n') {
+            tell_line(reader, start, at);
+            reader->skips = false;
+            start = at + 1;
+        }
+    if (start == 0 && reader->length == sizeof reader->text - 1) {
+        tell_line(reader, 0, reader->length);
+        reader->skips = true;
+        start = reader->length;
+    }
+    memmove(reader->text, reader->text + start, reader->length -= start);
+}
+
+void vl_os_read_lines(const char *path, void (*line)(const char *, void *), void *argument)
+{
+    struct line_reader reader = {.tell = line, .argument = argument};
+    ssize_t count = 0;
+    int errno_before = errno;
+    int fd = open_to_read(path);
+    while (fd >= 0 && (count = read_some(fd, reader.text + reader.length,
+                                         sizeof reader.text - 1 - reader.length)) > 0) {
+        reader.length += (size_t)count;
+        tell_lines(&reader);
+    }
+    close_read(fd);
+    errno = errno_before;
 }
 
 uint64_t vl_os_peak_bytes(void)
@@ -161,6 +249,8 @@ static int os_advise(void *start, size_t size, enum vl_advice advice)
         [VL_ADVICE_DISCARD] = MADV_DONTNEED,
         [VL_ADVICE_COLLAPSE] = MADV_COLLAPSE,
         [VL_ADVICE_WIPE] = MADV_WIPEONFORK,
+        [VL_ADVICE_ALONE] = MADV_DONTFORK,
+        [VL_ADVICE_INHERIT] = MADV_DOFORK,
         [VL_ADVICE_POPULATE] = MADV_POPULATE_WRITE,
     };
     return QUIETLY(madvise(start, size, names[advice]) == 0);
@@ -178,9 +268,21 @@ static int os_plug(void *start, size_t size)
     return QUIETLY(map(start, size, PROT_READ | PROT_WRITE, flags) == start);
 }
 
+/*
+ * Whether they lie in one mapping. Before 6.17 the kernel moves from one at a time, and finds out
+ * only after it has unmapped the target, where another thread may map something then. To grow where
+ * there is no room fails in any case, but first if what is to grow is not one mapping.
+ */
+static bool is_one_mapping(void *start, size_t size)
+{
+    return QUIETLY(mremap(start, size - vl_os_page_size, size, 0) != MAP_FAILED) != -EFAULT;
+}
+
 static int os_move(void *from, size_t size, void *to)
 {
     int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+    if (!is_one_mapping(from, size))
+        return -EFAULT;
     return QUIETLY(mremap(from, size, size, flags, to) != MAP_FAILED);
 }
 
@@ -215,6 +317,51 @@ static int os_where(unsigned *cpu, unsigned *node)
     return QUIETLY(getcpu(cpu, node) == 0);
 }
 
+/* "0-3,8" */
+static void parse_cpus(const char *list, cpu_set_t *cpus)
+{
+    CPU_ZERO(cpus);
+    while (*list >= '0' && *list <= '9') {
+        char *end;
+        unsigned long first = strtoul(list, &end, 10), last = first;
+        if (*end == '-')
+            last = strtoul(end + 1, &end, 10);
+        for (; first <= last && first < CPU_SETSIZE; first++)
+            CPU_SET(first, cpus);
+        list = *end == ',' ? end + 1 : end;
+    }
+}
+
+/* Those of a node that this thread may run on. */
+static int cpus_of(unsigned node, cpu_set_t *cpus)
+{
+    char path[64], list[1024];
+    struct vl_text text = vl_text_on(path, sizeof path);
+    cpu_set_t allowed;
+    vl_text_str(&text, "/sys/devices/system/node/node");
+    vl_text_u64(&text, node);
+    vl_text_str(&text, "/cpulist");
+    vl_os_read_file(path, list, sizeof list);
+    parse_cpus(list, cpus);
+    if (QUIETLY(sched_getaffinity(0, sizeof allowed, &allowed) == 0) != 0)
+        return 0;
+    CPU_AND(cpus, cpus, &allowed);
+    return CPU_COUNT(cpus);
+}
+
+static unsigned os_node_cpus(unsigned node)
+{
+    cpu_set_t cpus;
+    return (unsigned)cpus_of(node, &cpus);
+}
+
+static void os_run_on(unsigned node)
+{
+    cpu_set_t cpus;
+    if (cpus_of(node, &cpus) > 0)
+        (void)QUIETLY(sched_setaffinity(0, sizeof cpus, &cpus) == 0);
+}
+
 static int os_node_of(const void *address)
 {
     int node = -1;
@@ -244,11 +391,37 @@ static uint64_t os_memory_bytes(void)
     return QUIETLY(sysinfo(&info) == 0) == 0 ? (uint64_t)info.totalram * info.mem_unit : 0;
 }
 
-static uint64_t os_address_limit(void)
+static void find_available(const char *line, void *bytes)
+{
+    static const char name[] = "MemAvailable:";
+    if (strncmp(line, name, sizeof name - 1) != 0)
+        return;
+    line += sizeof name - 1;
+    *(uint64_t *)bytes = vl_text_number(line + strspn(line, " "), 10) << 10;
+}
+
+static uint64_t os_available_bytes(void)
+{
+    uint64_t bytes = UINT64_MAX;
+    vl_os_read_lines("/proc/meminfo", find_available, &bytes);
+    return bytes;
+}
+
+static uint64_t limit_of(__rlimit_resource_t resource)
 {
     struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
-    (void)QUIETLY(getrlimit(RLIMIT_AS, &limit) == 0);
+    (void)QUIETLY(getrlimit(resource, &limit) == 0);
     return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+}
+
+static uint64_t os_address_limit(void)
+{
+    return limit_of(RLIMIT_AS);
+}
+
+static uint64_t os_data_limit(void)
+{
+    return limit_of(RLIMIT_DATA);
 }
 
 static uint64_t os_clock_ms(void)
@@ -256,6 +429,37 @@ static uint64_t os_clock_ms(void)
     struct timespec now = {0, 0};
     (void)QUIETLY(clock_gettime(CLOCK_MONOTONIC_COARSE, &now) == 0);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t os_clock_ns(void)
+{
+    struct timespec now = {0, 0};
+    (void)QUIETLY(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static enum vl_thp_mode os_thp_mode(void)
+{
+    char text[64];
+    vl_os_read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text);
+    return strstr(text, "[never]") != NULL     ? VL_THP_MODE_NEVER
+           : strstr(text, "[madvise]") != NULL ? VL_THP_MODE_MADVISE
+           : strstr(text, "[always]") != NULL  ? VL_THP_MODE_ALWAYS
+                                               : VL_THP_MODE_UNKNOWN;
+}
+
+static void find_compactions(const char *line, void *number)
+{
+    static const char name[] = "compact_stall ";
+    if (strncmp(line, name, sizeof name - 1) == 0)
+        *(uint64_t *)number = vl_text_number(line + sizeof name - 1, 10);
+}
+
+static uint64_t os_compactions(void)
+{
+    uint64_t number = UINT64_MAX;
+    vl_os_read_lines("/proc/vmstat", find_compactions, &number);
+    return number;
 }
 
 static void os_wait(const void *word, uint32_t expected)
@@ -273,6 +477,12 @@ static void os_yield(void)
     (void)QUIETLY(sched_yield() == 0);
 }
 
+static void os_sleep_ms(uint64_t ms)
+{
+    struct timespec time = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+    (void)QUIETLY(nanosleep(&time, NULL) == 0);
+}
+
 const struct vl_os vl_os_linux = {
     .reserve = os_reserve,
     .unreserve = os_unreserve,
@@ -285,13 +495,21 @@ const struct vl_os vl_os_linux = {
     .map_hugetlb = os_map_hugetlb,
     .replace = os_replace,
     .where = os_where,
+    .node_cpus = os_node_cpus,
+    .run_on = os_run_on,
     .node_of = os_node_of,
     .allowed_nodes = os_allowed_nodes,
     .policy_chosen = os_policy_chosen,
     .memory_bytes = os_memory_bytes,
+    .available_bytes = os_available_bytes,
     .address_limit = os_address_limit,
+    .data_limit = os_data_limit,
     .clock_ms = os_clock_ms,
+    .clock_ns = os_clock_ns,
+    .thp_mode = os_thp_mode,
+    .compactions = os_compactions,
     .wait = os_wait,
     .wake = os_wake,
     .yield = os_yield,
+    .sleep_ms = os_sleep_ms,
 };

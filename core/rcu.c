@@ -151,7 +151,8 @@ void vl_rcu_load(void)
 
 void vl_rcu_after_fork(void)
 {
-    vl_set(&counted[VL_RCU_EVEN], (uint32_t)own[VL_RCU_EVEN] + own[VL_RCU_LIBRARY]);
-    vl_set(&counted[VL_RCU_ODD], own[VL_RCU_ODD]);
-    vl_set_release(&library, NULL);
+    uint32_t even = (uint32_t)own[VL_RCU_EVEN] + own[VL_RCU_LIBRARY];
+    vl_set_if_other(&counted[VL_RCU_EVEN], even);
+    vl_set_if_other(&counted[VL_RCU_ODD], own[VL_RCU_ODD]);
+    vl_set_if_other(&library, NULL);
 }

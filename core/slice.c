@@ -89,14 +89,21 @@ static bool change_state(struct vl_slice *slice, uint8_t from, uint8_t to)
            atomic_compare_exchange_strong(&slice->state, &from, to);
 }
 
-/* The slot of a retired slice of the same kind and node, taken, or NULL. Slices are made by one thread
- * at a time where that matters (numa/place.c); the exchange makes it safe anyway. */
+/* Whether a slot's slices are of this sort. Who walks over the slots may read that of one that has been
+ * retired since and is taken up again, so it never changes. */
+static bool is_of_sort(const struct vl_slice *slice, const struct vl_slice_plan *plan)
+{
+    return slice->kind == plan->kind && slice->node == plan->node && slice->huge == plan->huge &&
+           slice->pool == plan->pool && slice->bind == plan->bind;
+}
+
+/* The slot of a retired slice of the same sort, taken, or NULL. Slices are made by one thread at a time
+ * where that matters (numa/place.c); the exchange makes it safe anyway. */
 static struct vl_slice *take_retired(const struct vl_slice_plan *plan)
 {
     uint32_t count = vl_get_acquire(&vl_slice_count);
     for (struct vl_slice *slice = vl_slices; slice < vl_slices + count; slice++)
-        if (slice->kind == plan->kind && slice->node == plan->node &&
-            change_state(slice, VL_SLICE_RETIRED, VL_SLICE_BUSY))
+        if (is_of_sort(slice, plan) && change_state(slice, VL_SLICE_RETIRED, VL_SLICE_BUSY))
             return slice;
     return NULL;
 }
@@ -121,17 +128,18 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan)
     slice->mapped = data + plan->size - (uintptr_t)tables;
     slice->class_map = (_Atomic uint8_t *)(tables + CLASS_MAP_SKEW);
     slice->units = tables + class_map_bytes(plan);
-    slice->unit_shift = plan->unit_shift;
-    slice->unit_bytes = plan->unit_bytes;
-    slice->huge = plan->huge;
-    slice->pool = plan->pool;
-    slice->bind = plan->bind;
-    slice->bind_node = (uint16_t)plan->bind_node;
-    slice->small_pages = plan->small_pages;
+    vl_set(&slice->small_from, 0);
+    vl_set(&slice->small_end, plan->small_pages);
     if (again == NULL) {
         slice->number = (uint16_t)number;
         slice->node = (uint16_t)plan->node;
         slice->kind = plan->kind;
+        slice->unit_shift = plan->unit_shift;
+        slice->unit_bytes = plan->unit_bytes;
+        slice->huge = plan->huge;
+        slice->pool = plan->pool;
+        slice->bind = plan->bind;
+        slice->bind_node = (uint16_t)plan->bind_node;
     }
     plan->prepare(slice);
     vl_set_release(&slice->size, plan->size);
@@ -182,13 +190,28 @@ bool vl_slice_extend(struct vl_slice *slice, size_t end)
     return true;
 }
 
+bool vl_slice_use_huge(struct vl_slice *slice)
+{
+    vl_set(&slice->small_end, 0);
+    vl_set(&slice->small_from, 0);
+    return vl_os->advise((void *)slice->start, vl_get(&slice->size), VL_ADVICE_HUGE) == 0;
+}
+
+bool vl_slice_use_small(struct vl_slice *slice, size_t from)
+{
+    size_t size = vl_get(&slice->size);
+    vl_set(&slice->small_from, from);
+    vl_set(&slice->small_end, size);
+    return from >= size ||
+           vl_os->advise((void *)(slice->start + from), size - from, VL_ADVICE_SMALL) == 0;
+}
+
 bool vl_slice_renew(const struct vl_slice *slice, void *start, size_t size)
 {
     if (vl_os->renew(start, size) != 0)
         return false;
-    bool small = (uintptr_t)start - slice->start < slice->small_pages;
-    if (small || slice->huge)
-        vl_os->advise(start, size, small ? VL_ADVICE_SMALL : VL_ADVICE_HUGE);
+    bool small = vl_slice_is_small(slice, (uintptr_t)start - slice->start);
+    vl_os->advise(start, size, small ? VL_ADVICE_SMALL : VL_ADVICE_HUGE);
     if (slice->bind)
         vl_os->bind(start, size, slice->bind_node, false);
     return true;
@@ -216,5 +239,5 @@ size_t vl_slice_unmap(struct vl_slice *slice)
 
 void vl_slices_after_fork(void)
 {
-    vl_set(&slots_taken, vl_get(&vl_slice_count));
+    vl_set_if_other(&slots_taken, vl_get(&vl_slice_count));
 }

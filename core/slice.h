@@ -22,8 +22,8 @@
  * objects. More are made when one is full,
  * or small ones when address space is short (ulimit -v); they are found through vl_slice_of. One with
  * nothing in use can be taken away: it is hidden, so that no pointer leads into it, and unmapped when
- * nobody looks at its tables any more (core/rcu.h). Its number serves the next slice of its kind and
- * node.
+ * nobody looks at its tables any more (core/rcu.h). Its number serves the next slice of its sort: of
+ * the same kind and node, with the same pages.
  *
  *      LIVE --hide--> HIDDEN --unmap--> BUSY -> RETIRED --create--> BUSY -> LIVE
  */
@@ -38,8 +38,8 @@ enum vl_slice_kind { VL_SLICE_NODE, VL_SLICE_OBJECT, VL_SLICE_BIG };
 
 enum vl_slice_state { VL_SLICE_LIVE, VL_SLICE_HIDDEN, VL_SLICE_BUSY, VL_SLICE_RETIRED };
 
-/* Plain fields are written before the slice is published, or taken up again after it was retired, for
- * the same kind and node. */
+/* Plain fields are written before the slice is published. Where it lies changes when its slot is taken
+ * up again after it was retired; of what sort it is does not. */
 struct vl_slice {
     _Atomic uintptr_t start;
     /* 0 from the time it is hidden: it holds no pointer then. Written last, release. */
@@ -47,15 +47,18 @@ struct vl_slice {
     char *tables; /* where its address space begins */
     _Atomic uint8_t *class_map; /* class of the objects on each page; written by span owners */
     char *units;
+    uint16_t number; /* index in vl_slices */
+    /* Its sort, as in the plan: */
+    uint16_t node; /* NODE, OBJECT: index, as numa/ counts them */
     uint32_t unit_shift;
     uint32_t unit_bytes;
-    uint16_t number; /* index in vl_slices */
-    uint16_t node; /* NODE, OBJECT: index, as numa/ counts them */
     enum vl_slice_kind kind;
-    _Atomic uint8_t state;
-    bool huge, pool, bind; /* these five as in the plan */
+    bool huge, pool, bind;
     uint16_t bind_node;
-    size_t small_pages;
+    _Atomic uint8_t state;
+    /* Data that has small pages though the slice is to have huge ones. May be read in a moment when it
+     * changes: advice is taken by what was there before or comes. */
+    _Atomic size_t small_from, small_end;
     size_t mapped; /* bytes of address space, from `tables` on */
     _Atomic size_t writable; /* bytes of data that can be written; grows; release after protect */
 };
@@ -84,6 +87,11 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan);
 /* Makes data [0, end) and the entries of its units writable; false if there is no memory. */
 bool vl_slice_extend(struct vl_slice *slice, size_t end);
 
+/* From now on memory that comes to any of the data has huge pages; or has small ones from `from` on. In one
+ * call each, and one more mapping of the kernel's at most. False if that was refused. */
+bool vl_slice_use_huge(struct vl_slice *slice);
+bool vl_slice_use_small(struct vl_slice *slice, size_t from);
+
 /* Fresh memory in place of what is mapped at a part of the data, advised and bound as the slice is.
  * False if that was refused; there may be a hole then. */
 bool vl_slice_renew(const struct vl_slice *slice, void *start, size_t size);
@@ -101,6 +109,13 @@ void vl_slices_after_fork(void);
 static inline void *vl_slice_unit(const struct vl_slice *slice, size_t unit)
 {
     return slice->units + unit * slice->unit_bytes;
+}
+
+/* Whether memory that comes to this place of the data has small pages. */
+static inline bool vl_slice_is_small(const struct vl_slice *slice, size_t offset)
+{
+    size_t from = vl_get(&slice->small_from);
+    return !slice->huge || offset - from < vl_get(&slice->small_end) - from;
 }
 
 /* Whether it consists of regions, and has a class map. */

@@ -115,6 +115,21 @@ void vl_text_percent(struct vl_text *text, uint64_t part, uint64_t whole)
     vl_text_char(text, '%');
 }
 
+static unsigned digit_value(char c)
+{
+    return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+           : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
+                                  : UINT32_MAX;
+}
+
+uint64_t vl_text_number(const char *string, unsigned base)
+{
+    uint64_t number = 0;
+    for (; digit_value(*string) < base; string++)
+        number = number * base + digit_value(*string);
+    return number;
+}
+
 void vl_text_pad(struct vl_text *text, size_t column)
 {
     size_t line = text->len;

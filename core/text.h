@@ -48,6 +48,9 @@ void vl_text_fixed(struct vl_text *text, int64_t value, unsigned decimals);
 /* "43.2%", rounded down so that only all of it is "100.0%"; "-" for a share of nothing. */
 void vl_text_percent(struct vl_text *text, uint64_t part, uint64_t whole);
 
+/* The way back: the number that a string begins with, 0 if with none; in decimal, or in hexadecimal. */
+uint64_t vl_text_number(const char *string, unsigned base);
+
 /* Spaces up to `column` of the current line, counted from 0. */
 void vl_text_pad(struct vl_text *text, size_t column);
 

@@ -32,7 +32,8 @@ void vl_turn_end(struct vl_turn *turn);
 /* Child of a fork: nobody has the turn, unless it is `mine`. */
 static inline void vl_turn_reset(struct vl_turn *turn, bool mine)
 {
-    vl_set(&turn->word, mine ? VL_TURN_TAKEN : VL_TURN_FREE);
+    uint32_t word = mine ? VL_TURN_TAKEN : VL_TURN_FREE;
+    vl_set_if_other(&turn->word, word);
 }
 
 #endif

@@ -1,7 +1,10 @@
 #include "hugepage/big_heap.h"
 
 #include "hugepage/hugetlb.h"
+#include "hugepage/limit.h"
+#include "hugepage/stall.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define HUGE_GRAINS ((uint32_t)(VL_REGION_SIZE >> VL_GRAIN_SHIFT))
@@ -39,6 +42,7 @@ void vl_big_heap_start(struct vl_big_heap *heap, struct vl_slice *slice, bool re
     heap->extents = (struct vl_extents){.table = (struct vl_extent *)slice->units,
                                         .dirty_apart = reuse_exact};
     heap->closed = heap->move_failed = false;
+    vl_set(&heap->held, false);
     heap->pieces = 0;
     vl_unlock(&heap->lock);
 }
@@ -74,6 +78,7 @@ static void publish(struct vl_big_heap *heap)
     vl_set(&heap->bytes_dirty, heap->extents.grains_dirty << VL_GRAIN_SHIFT);
     if (used > vl_get(&heap->bytes_used_max))
         vl_set(&heap->bytes_used_max, used);
+    vl_limit_tell(&heap->told, used + vl_get(&heap->bytes_dirty));
 }
 
 /* The extent of a block in use, or NULL where `block` is not the start of one. */
@@ -148,8 +153,31 @@ bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align)
     return open && end << VL_GRAIN_SHIFT <= size;
 }
 
-/* A block as vl_big_heap_take gives it, of the slice's own memory, and nobody's yet. */
-static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *zeroed)
+/* Tells the kernel when fresh memory is to do without huge pages, and when no longer. */
+static void follow_stall(struct vl_big_heap *heap)
+{
+    bool held = heap->slice->huge && vl_stall_is_held();
+    if (held == vl_get(&heap->held))
+        return;
+    vl_lock(&heap->lock);
+    bool changes = !heap->closed && vl_get(&heap->held) != held;
+    vl_set(&heap->held, held);
+    heap->away += changes;
+    vl_unlock(&heap->lock);
+    if (!changes)
+        return;
+    if (held)
+        vl_slice_use_small(heap->slice, 0);
+    else
+        vl_slice_use_huge(heap->slice);
+    vl_lock(&heap->lock);
+    heap->away--;
+    vl_unlock(&heap->lock);
+}
+
+/* A block as vl_big_heap_take gives it, of the slice's own memory, and nobody's yet; `more`: what is to be
+ * held beyond what is held now, as far as the limit has not been asked about it. */
+static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, size_t more, bool *zeroed)
 {
     size_t size = vl_get(&heap->slice->size);
     if (bytes > size || align > size)
@@ -157,6 +185,7 @@ static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *ze
     uint32_t grains = grains_for(bytes);
     align = block_align(bytes, align);
     uint32_t spare = (uint32_t)(align >> VL_GRAIN_SHIFT) - 1;
+    follow_stall(heap);
     for (;;) {
         vl_lock(&heap->lock);
         if (heap->closed) {
@@ -165,6 +194,10 @@ static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, bool *ze
         }
         struct vl_extent *extent = take_dirty(heap, grains, align);
         *zeroed = extent == NULL;
+        if (extent == NULL && !vl_limit_allows(more)) {
+            vl_unlock(&heap->lock);
+            return NULL;
+        }
         if (extent == NULL)
             extent = take_clean(heap, grains, spare, align);
         size_t end = fresh_end(heap, grains, align);
@@ -256,7 +289,7 @@ void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align,
 {
     void *block;
     do
-        block = take(heap, bytes, align, zeroed);
+        block = take(heap, bytes, align, bytes, zeroed);
     while (block != NULL && *zeroed && bytes >= VL_REGION_SIZE && wants_pool(holder) &&
            !take_hugetlb(heap, block, bytes));
     if (block != NULL)
@@ -544,68 +577,128 @@ bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
                     vl_big_heap_resize(heap, block, bytes));
 }
 
-/* The pieces of a block that may be moved to where there are `room` grains; 0 if it may not. */
-static unsigned movable_pieces(struct vl_big_heap *heap, const void *block, uint32_t room,
-                               uint32_t grains[VL_EXTENT_PIECES_MAX])
+/* The grains of a block that may be moved to where there are `room`, and its pieces; 0 if it may not. */
+static uint32_t movable_grains(struct vl_big_heap *heap, const void *block, uint32_t room,
+                               uint32_t pieces[VL_EXTENT_PIECES_MAX])
 {
     vl_lock(&heap->lock);
     const struct vl_extent *extent = extent_of(heap, block);
     bool movable = extent != NULL && extent->grains <= room && !heap->move_failed &&
                    extent->pieces < VL_EXTENT_PIECES_MAX && heap->pieces < PIECES_IN_ALL;
-    unsigned count = movable ? vl_extent_pieces(extent, grains) : 0;
+    uint32_t grains = movable ? extent->grains : 0;
+    if (movable)
+        vl_extent_pieces(extent, pieces);
     vl_unlock(&heap->lock);
-    return count;
+    return grains;
 }
 
-/* Moves pages piece by piece, as mremap takes but one mapping at a time; returns how many went. */
-static unsigned move_pieces(char *from, char *to, const uint32_t *grains, unsigned count)
+static void copy_grains(char *from, char *to, uint32_t first, uint32_t end)
 {
-    for (unsigned i = 0; i < count; i++) {
-        size_t size = (size_t)grains[i] << VL_GRAIN_SHIFT;
-        if (vl_os->move(from, size, to) != 0)
-            return i;
-        from += size;
-        to += size;
-    }
-    return count;
+    size_t offset = (size_t)first << VL_GRAIN_SHIFT;
+    memcpy(to + offset, from + offset, (size_t)(end - first) << VL_GRAIN_SHIFT);
 }
+
+/* What came of moving a block: its first grains, in pieces. A seam between two is one between two huge
+ * pages. */
+struct moved {
+    uint32_t pieces[VL_EXTENT_PIECES_MAX]; /* grains of each */
+    unsigned count;
+    uint32_t grains; /* all of them */
+    bool copied;     /* some of them were */
+    bool failed;     /* the kernel does not move what is behind them */
+};
 
 /*
- * Copies what the kernel would not move after it has moved other pieces. It may have unmapped the
- * target before it refused (before 6.17).
+ * Moves as much of [first, end), whole huge pages, as the kernel does not refuse to move at once: before
+ * 6.17, what lies in one mapping of its own. Two may meet anywhere, as it does not join all that it
+ * could. Where they meet within the first huge page, that one is copied. Returns how much went.
  */
-static void copy_pieces(char *from, char *to, const uint32_t *grains, unsigned moved, unsigned count)
+static uint32_t move_mapping(char *from, char *to, uint32_t first, uint32_t end,
+                             struct moved *moved)
 {
-    for (unsigned i = 0; i < count; i++) {
-        size_t size = (size_t)grains[i] << VL_GRAIN_SHIFT;
-        if (i >= moved) {
-            vl_os->plug(to, size);
-            memcpy(to, from, size);
-        }
-        from += size;
-        to += size;
+    uint32_t went = 0, step = end - first;
+    while (step > 0) {
+        size_t offset = (size_t)(first + went) << VL_GRAIN_SHIFT;
+        int error = vl_os->move(from + offset, (size_t)step << VL_GRAIN_SHIFT, to + offset);
+        if (error == 0)
+            went += step;
+        else if (error == -EFAULT)
+            end = first + went + step; /* there is a seam before this */
+        else
+            return moved->failed = true, went;
+        step = (uint32_t)vl_round_down((end - first - went) / 2, HUGE_GRAINS);
     }
+    if (went != 0)
+        return went;
+    copy_grains(from, to, first, first + HUGE_GRAINS);
+    moved->copied = true;
+    return HUGE_GRAINS;
+}
+
+/* Moves the first `whole` grains of a block piece by piece, and stops where a piece does not go, or
+ * there are too many. */
+static void move_pieces(char *from, char *to, const uint32_t *pieces, uint32_t whole,
+                        struct moved *moved)
+{
+    uint32_t end = 0;
+    *moved = (struct moved){.count = 0};
+    for (unsigned i = 0; end < whole; i++) {
+        end = (uint32_t)vl_min(end + pieces[i], whole);
+        while (moved->grains < end) {
+            if (moved->failed || moved->count == VL_EXTENT_PIECES_MAX - 1)
+                return;
+            uint32_t went = move_mapping(from, to, moved->grains, end, moved);
+            moved->pieces[moved->count] = went;
+            moved->count += went != 0;
+            moved->grains += went;
+        }
+    }
+}
+
+/* Mends what the kernel may have unmapped of the target before it refused. */
+static void plug(char *to, uint32_t first, uint32_t end)
+{
+    for (; first < end; first++)
+        vl_os->plug(to + ((size_t)first << VL_GRAIN_SHIFT), VL_GRAIN_SIZE);
+}
+
+/* Gives back a block that has moved: what went is empty now, what was copied is not. */
+static void release_moved(struct vl_big_heap *heap, struct vl_extent *source,
+                          const struct moved *moved)
+{
+    uint64_t now_ms = vl_os->clock_ms();
+    if (source->pieces == 0 && moved->grains < source->grains) {
+        vl_lock(&heap->lock);
+        struct vl_extent *rest = vl_extent_split(&heap->extents, source, moved->grains);
+        vl_unlock(&heap->lock);
+        release(heap, rest, VL_EXTENT_DIRTY, now_ms);
+    }
+    release(heap, source, moved->copied ? VL_EXTENT_DIRTY : VL_EXTENT_CLEAN, now_ms);
 }
 
 void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes)
 {
     bool zeroed;
-    uint32_t grains[VL_EXTENT_PIECES_MAX];
-    unsigned count = movable_pieces(heap, block, grains_for(bytes), grains);
-    void *to = count == 0 ? NULL : take(heap, bytes, 1, &zeroed);
+    struct moved moved;
+    uint32_t pieces[VL_EXTENT_PIECES_MAX];
+    uint32_t grains = movable_grains(heap, block, grains_for(bytes), pieces);
+    uint32_t whole = (uint32_t)vl_round_down(grains, HUGE_GRAINS);
+    void *to = whole == 0 ? NULL : take(heap, bytes, 1, 0, &zeroed);
     if (to == NULL)
         return NULL;
-    unsigned moved = move_pieces(block, to, grains, count);
-    if (moved == 0) {
+    move_pieces(block, to, pieces, whole, &moved);
+    if (moved.grains == 0) {
         lose(heap, to);
         return NULL;
     }
-    copy_pieces(block, to, grains, moved, count);
+    if (moved.failed)
+        plug(to, moved.grains, whole);
+    copy_grains(block, to, moved.grains, grains);
     vl_lock(&heap->lock);
     struct vl_extent *extent = extent_of(heap, to), *source = withdraw(heap, block);
-    vl_extent_set_pieces(extent, grains, count);
+    vl_extent_set_pieces(extent, moved.pieces, moved.count);
     heap->pieces += extent->pieces;
-    heap->move_failed = heap->move_failed || moved < count;
+    heap->move_failed = heap->move_failed || moved.failed;
     vl_unlock(&heap->lock);
     if (source == NULL)
         return to; /* another thread frees it meanwhile, which is misuse */
@@ -613,7 +706,7 @@ void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes)
         extent->stray = source->stray; /* the moved pages have brought what they prefer */
     hold(heap, to, source->holder);
     let_go(source);
-    release(heap, source, moved == count ? VL_EXTENT_CLEAN : VL_EXTENT_DIRTY, vl_os->clock_ms());
+    release_moved(heap, source, &moved);
     return to;
 }
 
@@ -632,17 +725,15 @@ bool vl_big_heap_close(struct vl_big_heap *heap)
         heap->closed = true;
         heap->extents = (struct vl_extents){.table = heap->extents.table};
         vl_set(&heap->bytes_dirty, 0);
+        vl_limit_tell(&heap->told, 0);
     }
     vl_unlock(&heap->lock);
     return idle;
 }
 
-void vl_big_heap_after_fork(struct vl_big_heap *heap)
+/* The lists may be torn, the blocks in use are not: forgets what was free, to go on behind it. */
+static void forget_free(struct vl_big_heap *heap)
 {
-    heap->away = 0;
-    if (!vl_lock_reset(&heap->lock))
-        return;
-    /* The lists may be torn, the blocks in use are not: forget what was free, go on behind it. */
     heap->extents = (struct vl_extents){
         .table = heap->extents.table,
         .dirty_apart = heap->extents.dirty_apart,
@@ -651,4 +742,13 @@ void vl_big_heap_after_fork(struct vl_big_heap *heap)
         .lone_end = heap->extents.fresh,
         .grains_used = heap->extents.grains_used,
     };
+}
+
+void vl_big_heap_after_fork(struct vl_big_heap *heap)
+{
+    if (heap->away != 0)
+        heap->away = 0;
+    if (vl_lock_reset(&heap->lock))
+        forget_free(heap);
+    vl_limit_tell(&heap->told, vl_get(&heap->bytes_used) + vl_get(&heap->bytes_dirty));
 }

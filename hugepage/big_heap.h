@@ -5,11 +5,16 @@
  * initialises its arrays in parallel wants it. Nothing is ever written into a block by us: its
  * bookkeeping is beside it (extent.h), and fresh memory is known to be zero.
  *
- * A block of 2 MB or more begins on a huge page, so that it can grow by having its pages moved
- * instead of copied; its slack is free for others. A freed block keeps its memory for
+ * A block of 2 MB or more begins on a huge page, so that it can grow by having its huge pages moved
+ * instead of copied; its slack is free for others. What it has of the last huge page is copied: moved,
+ * it would be cut out of a page that others use. A freed block keeps its memory for
  * VALLOC_PURGE_DELAY, as long as all of them together stay below a limit. On a machine with
  * several nodes, kept memory serves only blocks of the very same size (the program's next time
  * step); any other gets untouched pages, so that first touch decides anew.
+ *
+ * Where huge pages are slow to come (stall.h), memory that blocks touch first has small pages for a while.
+ * Advice to the kernel is about all of the slice at once, and leaves huge pages that are there. Blocks
+ * take no part in finding that out: only their owners know when they touch them.
  *
  * With VALLOC_HUGEPAGE=hugetlb, the whole huge pages of a new block are taken to the kernel's pool,
  * and go back to it when the block is freed. Such a block does not move.
@@ -25,12 +30,14 @@ struct vl_big_heap {
 
     _Alignas(VL_CACHE_LINE) struct vl_lock lock; /* protects all below, and the extents */
     struct vl_extents extents;
-    uint32_t away; /* threads that extend the slice meanwhile, without the lock */
+    uint64_t told;       /* to limit.h */
+    uint32_t away; /* threads that extend the slice, or give advice, meanwhile, without the lock */
     uint32_t pieces; /* of all blocks whose pages were moved */
     bool move_failed; /* once is enough: blocks are copied from then on */
     bool closed;   /* nothing is taken any more: the slice is retired */
 
     /* Written under the lock, read by anybody as statistics. */
+    _Atomic bool held; /* fresh memory has small pages for now */
     _Atomic uint64_t bytes_used;
     _Atomic uint64_t bytes_dirty;
     _Atomic uint64_t blocks_used;
@@ -62,7 +69,8 @@ size_t vl_big_heap_bytes(struct vl_big_heap *heap, const void *block);
 bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes);
 
 /* A block of `bytes`, no fewer than `block` has, that takes over the pages of `block`, which is given
- * back; NULL, with nothing done, if the kernel cannot or there is no room. */
+ * back; NULL, with nothing done, if the kernel cannot or there is no room. The caller has asked the limit
+ * (limit.h) for what is added. */
 void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes);
 
 /* The first block in use from *start on: its place, its size with what follows it, and the bytes its

@@ -14,12 +14,11 @@ bool vl_holding_has_room(struct vl_holding *holding, size_t pages)
     return room;
 }
 
-bool vl_holding_take(struct vl_holding *holding, unsigned pages, unsigned align,
-                     enum vl_population population, struct vl_run *run)
+bool vl_holding_take(struct vl_holding *holding, unsigned pages, unsigned align, struct vl_run *run)
 {
     vl_lock(&holding->lock);
-    bool taken = has_room(holding, pages) &&
-                 vl_region_set_take(&holding->active[population], pages, align, run);
+    bool taken =
+        has_room(holding, pages) && vl_region_set_take(&holding->active, pages, align, run);
     if (taken)
         vl_count(&holding->pages_used, pages);
     vl_unlock(&holding->lock);
@@ -38,7 +37,7 @@ bool vl_holding_take_dirty(struct vl_holding *holding, struct vl_region *region,
 {
     vl_lock(&holding->lock);
     bool taken = vl_get(&region->holder) == holding &&
-                 vl_region_set_take_dirty(&holding->active[region->population], region, page, run);
+                 vl_region_set_take_dirty(&holding->active, region, page, run);
     vl_count(&holding->pages_used, taken ? run->pages : 0);
     vl_unlock(&holding->lock);
     return taken;
@@ -48,7 +47,7 @@ struct vl_region *vl_holding_give(struct vl_holding *holding, struct vl_region *
                                   unsigned page, bool clean)
 {
     vl_lock(&holding->lock);
-    unsigned pages = vl_region_set_give(&holding->active[region->population], region, page);
+    unsigned pages = vl_region_set_give(&holding->active, region, page);
     if (clean)
         vl_region_clean(region, page, pages);
     vl_count(&holding->pages_used, -(uint64_t)pages);
@@ -69,12 +68,10 @@ static struct vl_region *first_of(const struct vl_region_set *set)
 
 struct vl_region *vl_holding_pop(struct vl_holding *holding)
 {
-    struct vl_region *region = NULL;
     vl_lock(&holding->lock);
-    for (int i = 0; i < VL_POPULATIONS && region == NULL; i++)
-        region = first_of(&holding->active[i]);
+    struct vl_region *region = first_of(&holding->active);
     if (region != NULL) {
-        vl_region_set_remove(&holding->active[region->population], region);
+        vl_region_set_remove(&holding->active, region);
         vl_count(&holding->pages_used, -(uint64_t)region->pages_used);
         depart(holding);
     }
@@ -92,20 +89,17 @@ void vl_holding_expect(struct vl_holding *holding)
 /* Under the lock. */
 static void enter(struct vl_holding *holding, struct vl_region *region)
 {
-    vl_region_set_add(&holding->active[region->population], region);
+    vl_region_set_add(&holding->active, region);
     vl_count(&holding->regions, 1);
     vl_count(&holding->pages_used, region->pages_used);
 }
 
-void vl_holding_add(struct vl_holding *holding, struct vl_region *region,
-                    enum vl_population population)
+void vl_holding_add(struct vl_holding *holding, struct vl_region *region)
 {
     vl_lock(&holding->lock);
     holding->away--;
-    if (region != NULL) {
-        region->population = (uint8_t)population;
+    if (region != NULL)
         enter(holding, region);
-    }
     vl_unlock(&holding->lock);
 }
 
@@ -182,11 +176,10 @@ struct vl_extent *vl_holding_pop_big(struct vl_holding *holding)
 void vl_holding_visit(struct vl_holding *holding, vl_visit_region *visit, void *argument)
 {
     vl_lock(&holding->lock);
-    for (int i = 0; i < VL_POPULATIONS; i++)
-        for (unsigned bucket = 0; bucket < VL_REGION_BUCKETS; bucket++)
-            for (struct vl_region *region = holding->active[i].buckets[bucket].first; region != NULL;
-                 region = region->next)
-                visit(region, argument);
+    for (unsigned bucket = 0; bucket < VL_REGION_BUCKETS; bucket++)
+        for (struct vl_region *region = holding->active.buckets[bucket].first; region != NULL;
+             region = region->next)
+            visit(region, argument);
     vl_unlock(&holding->lock);
 }
 
@@ -310,11 +303,10 @@ static void recount_big(struct vl_holding *holding)
 void vl_holding_after_fork(struct vl_holding *holding)
 {
     bool torn = vl_lock_reset(&holding->lock) || holding->away != 0;
-    holding->away = 0;
     if (!torn)
         return;
-    for (int i = 0; i < VL_POPULATIONS; i++)
-        vl_region_set_clear(&holding->active[i]);
+    holding->away = 0;
+    vl_region_set_clear(&holding->active);
     vl_set(&holding->regions, 0);
     vl_set(&holding->pages_used, 0);
     recount_big(holding);

@@ -32,7 +32,7 @@ enum vl_stray {
 struct vl_holding {
     struct vl_lock lock; /* protects all below, and every region held */
     uint32_t away;       /* regions on their way from or to a page heap */
-    struct vl_region_set active[VL_POPULATIONS];
+    struct vl_region_set active;
 
     struct vl_extent *big; /* its big blocks, by held_next */
 
@@ -59,7 +59,7 @@ static inline uint64_t vl_holding_bytes(const struct vl_holding *holding)
 
 /* A run from the regions it has; false if none has room, or it may not use as much. */
 bool vl_holding_take(struct vl_holding *holding, unsigned pages, unsigned align,
-                     enum vl_population population, struct vl_run *run);
+                     struct vl_run *run);
 
 /* Gives back the run that begins at `page` of a region; `clean`: its memory went to the system. If the
  * region is empty then, it leaves: returned, else NULL. */
@@ -96,8 +96,7 @@ int vl_holding_migrate(struct vl_holding *holding, int bind_node, vl_locate_big 
 
 /* Before a region is leased; and when it is there, or NULL. */
 void vl_holding_expect(struct vl_holding *holding);
-void vl_holding_add(struct vl_holding *holding, struct vl_region *region,
-                    enum vl_population population);
+void vl_holding_add(struct vl_holding *holding, struct vl_region *region);
 
 /* A region that has left is back in its page heap. */
 void vl_holding_returned(struct vl_holding *holding);

@@ -7,8 +7,12 @@
 #include "hugepage/extent.h"
 #include "hugepage/holding.h"
 #include "hugepage/hugetlb.h"
+#include "hugepage/limit.h"
 #include "hugepage/page_heap.h"
 #include "hugepage/region.h"
 #include "hugepage/region_set.h"
+#include "hugepage/stall.h"
+#include "hugepage/stock.h"
+#include "hugepage/thp.h"
 
 #endif

@@ -3,6 +3,8 @@
 #endif
 #include "hugepage/hugetlb.h"
 
+#include "hugepage/stock.h"
+
 #ifdef HAVE_LIBHUGETLBFS
 #include <dlfcn.h>
 #include <hugetlbfs.h>
@@ -24,7 +26,10 @@ static _Thread_local bool taking __attribute__((tls_model("initial-exec")));
 /* Pages of the pool with memory, of a slice but not in it yet; NULL where it is short. */
 static void *pages_for(const struct vl_slice *slice, size_t size)
 {
-    void *pages = vl_os->map_hugetlb(size, VL_REGION_SHIFT);
+    void *pages = vl_stock_take(slice, size);
+    if (pages != NULL)
+        return pages;
+    pages = vl_os->map_hugetlb(size, VL_REGION_SHIFT);
     if (pages == NULL)
         return NULL;
     if (slice->bind)

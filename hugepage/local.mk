@@ -10,9 +10,17 @@ VL_SOURCES += \
 	%D%/hugepage.h \
 	%D%/hugetlb.c \
 	%D%/hugetlb.h \
+	%D%/limit.c \
+	%D%/limit.h \
 	%D%/page_heap.c \
 	%D%/page_heap.h \
 	%D%/region.c \
 	%D%/region.h \
 	%D%/region_set.c \
-	%D%/region_set.h
+	%D%/region_set.h \
+	%D%/stall.c \
+	%D%/stall.h \
+	%D%/stock.c \
+	%D%/stock.h \
+	%D%/thp.c \
+	%D%/thp.h

@@ -18,18 +18,24 @@
 #define VL_HUGEPAGE_PAGE_HEAP_H
 
 #include "hugepage/region_set.h"
+#include "hugepage/thp.h"
 
 struct vl_page_heap {
     struct vl_slice *slice;
 
     _Alignas(VL_CACHE_LINE) struct vl_lock lock; /* protects all below, and every region */
-    struct vl_region_set active[VL_POPULATIONS];
+    struct vl_region_set active;
     struct vl_region_list empty; /* with memory; latest first */
     struct vl_region_list clean; /* without */
     uint32_t fresh;              /* regions from here on have never been used */
-    uint32_t away;               /* threads that purge or extend meanwhile, without the lock */
+    uint32_t away;               /* threads that have a region off its list, or extend, without the lock */
+    uint32_t guests;             /* others for whom it is not closed meanwhile */
     bool lost;                   /* some regions are LOST */
     bool closed;                 /* nothing is taken any more: the slice is retired */
+    struct vl_thp thp;
+    uint64_t told; /* to limit.h */
+    uint32_t fetching;         /* regions whose memory is on its way (vl_page_heap_reserve) */
+    _Atomic uint32_t reserved; /* with so many regions in use or empty, no memory goes back by itself */
 
     /* Written under the lock, read by anybody as statistics. */
     _Atomic uint64_t pages_used;
@@ -49,7 +55,16 @@ struct vl_slice_plan vl_page_heap_plan(unsigned node, size_t size);
 /* A run of `pages` (at most a region's), its start a multiple of `align` pages (a power of two, at
  * most a region's). False if there is no memory or no room in the slice. */
 bool vl_page_heap_take(struct vl_page_heap *heap, unsigned pages, unsigned align,
-                       enum vl_population population, struct vl_run *run);
+                       struct vl_run *run);
+
+/*
+ * Memory fetched ahead of need: regions never used leave the heap, up to `count`, and lie from *start on; how many
+ * there are. The caller has memory come, and returns them all; the first `populated` bytes are reserved
+ * then: what of them is free is not returned to the system for its age.
+ */
+uint32_t vl_page_heap_reserve(struct vl_page_heap *heap, uint32_t count, char **start);
+void vl_page_heap_unreserve(struct vl_page_heap *heap); /* nothing is, from now on */
+void vl_page_heap_reserved(struct vl_page_heap *heap, char *start, uint32_t count, size_t populated);
 
 /* Gives back the run that begins at `page` of `region`. */
 void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsigned page);

@@ -15,6 +15,8 @@
  *                    ^------------take----------'                |           holder of the page
  *                    ^------------take---------------------------'           heap's lock
  *
+ * Those CLEAN at the end of the slice's are as if FRESH again when their records go back.
+ *
  * LOST: what is mapped here is not known any more, it is never used again.
  *
  * The functions here are the facts of one region: no lock, no list, no system call. Which region
@@ -30,8 +32,9 @@
 
 #define VL_REGION_WORDS ((VL_REGION_PAGES + 63) / 64)
 
-/* Room per page for what the owner of a run wants to keep about it (cache/span.h). */
-#define VL_PAGE_NOTES 96
+/* Room per page for what the owner of a run wants to keep about it (cache/span.h): what every run needs,
+ * and what only few do. The latter lies apart, on pages of its own that are not touched before. */
+enum { VL_PAGE_NOTES = 40, VL_PAGE_MORE_NOTES = 64 };
 
 enum vl_region_state {
     VL_REGION_FRESH,
@@ -40,10 +43,6 @@ enum vl_region_state {
     VL_REGION_CLEAN,
     VL_REGION_LOST
 };
-
-/* Long-lived crowds of small objects and few large ones are kept in different regions, so that the
- * latter's regions can empty. */
-enum vl_population { VL_DENSE, VL_SPARSE, VL_POPULATIONS };
 
 struct vl_holding;
 
@@ -54,9 +53,9 @@ struct vl_region {
     uint16_t free_run_max;
     uint16_t run_count;
     uint8_t state;
-    uint8_t population;
     uint16_t bucket; /* of region_set, while ACTIVE */
     bool hugetlb;    /* its memory is a page of the kernel's pool */
+    bool small;      /* its memory is in small pages, though the slice is to have huge ones (thp.h) */
     uint8_t stray;   /* its memory prefers another node than its slice's (holding.h) */
     uint16_t slice;  /* its number */
     uint64_t emptied_ms;
@@ -66,7 +65,11 @@ struct vl_region {
     uint8_t head[VL_REGION_PAGES];
     uint8_t last[VL_REGION_PAGES];
     _Alignas(VL_CACHE_LINE) unsigned char notes[VL_REGION_PAGES][VL_PAGE_NOTES];
+    _Alignas(VL_TABLE_ALIGN) unsigned char more_notes[VL_REGION_PAGES][VL_PAGE_MORE_NOTES];
 };
+
+/* What a region in use costs: three small pages. */
+_Static_assert(offsetof(struct vl_region, more_notes) <= 3 * VL_TABLE_ALIGN, "see docs/numbers.md");
 
 /* A run of pages just taken. */
 struct vl_run {
@@ -76,6 +79,7 @@ struct vl_run {
     unsigned page; /* in its region */
     unsigned pages;
     bool zeroed;
+    bool opens; /* it is the first of a region that had no memory */
 };
 
 /* A region without runs. `dirty` stays: it says what the memory holds. */

@@ -1,5 +1,5 @@
 /*
- * region_set - the regions in use by one population of one heap, by which should be used next.
+ * region_set - the regions of one heap that are in use, by which should be used next.
  *
  * The next run comes from the region whose longest free run is the shortest that is long enough,
  * and among equals from the fullest: long runs survive, full regions fill up, sparse ones are left

@@ -25,6 +25,7 @@ static size_t power_of_two_below(uint64_t bytes)
 void vl_place_start(void)
 {
     vl_topology_probe(&vl_topology, vl_options.numa_mode);
+    vl_limit_start();
     uint64_t memory = vl_os->memory_bytes();
     uint64_t node = vl_max(NODE_SLICE_MIN, 4 * memory / vl_topology.count);
     if (vl_options.va_reserve_bytes != VL_SIZE_AUTO)
@@ -149,19 +150,27 @@ static bool make_slice_somehow(struct vl_slice_plan plan, _Atomic size_t *size, 
  * nothing, and is served from cache/boot.
  */
 static struct vl_turn slice_turn;
+/* Slices made so far: who finds none that serves counts them before it looks, so that one that another
+ * thread has made meanwhile is not made again. */
+static _Atomic uint32_t slices_made;
 static _Thread_local bool making __attribute__((tls_model("initial-exec")));
 
-static bool find_slice(const struct vl_slice_plan *plan, _Atomic size_t *size, size_t least)
+static bool find_slice(const struct vl_slice_plan *plan, _Atomic size_t *size, size_t least,
+                       uint32_t seen)
 {
     if (making)
         return false;
     if (!vl_turn_take(&slice_turn))
         return true;
-    making = true;
-    bool made = make_slice_somehow(*plan, size, least);
-    making = false;
+    bool there = vl_get(&slices_made) != seen;
+    if (!there) {
+        making = true;
+        there = make_slice_somehow(*plan, size, least);
+        making = false;
+        vl_set_release(&slices_made, vl_get(&slices_made) + there);
+    }
     vl_turn_end(&slice_turn);
-    return made;
+    return there;
 }
 
 bool vl_place_is_making(void)
@@ -169,23 +178,22 @@ bool vl_place_is_making(void)
     return making;
 }
 
-static bool find_region_slice(struct vl_slice_plan plan)
+static bool find_region_slice(struct vl_slice_plan plan, uint32_t seen)
 {
     plan.bind = vl_topology.bind;
     plan.bind_node = vl_topology.ids[plan.node];
-    return find_slice(&plan, &slice_sizes.node_bytes, SHORT_SLICE_MIN);
+    return find_slice(&plan, &slice_sizes.node_bytes, SHORT_SLICE_MIN, seen);
 }
 
-static bool find_node_slice(unsigned node)
+static bool find_node_slice(unsigned node, uint32_t seen)
 {
-    return find_region_slice(vl_page_heap_plan(node, 0));
+    return find_region_slice(vl_page_heap_plan(node, 0), seen);
 }
 
-bool vl_place_run_other(unsigned other, unsigned pages, unsigned align,
-                        enum vl_population population, struct vl_run *run)
+bool vl_place_run_other(unsigned other, unsigned pages, unsigned align, struct vl_run *run)
 {
     FOR_SLICES(slice, VL_SLICE_NODE, other)
-    if (vl_page_heap_take(&vl_page_heaps[slice->number], pages, align, population, run))
+    if (vl_page_heap_take(&vl_page_heaps[slice->number], pages, align, run))
         return true;
     return false;
 }
@@ -200,24 +208,23 @@ static bool node_is_full(unsigned node)
     return true;
 }
 
-bool vl_place_run_own(unsigned node, unsigned pages, unsigned align, enum vl_population population,
-                      struct vl_run *run)
+bool vl_place_run_own(unsigned node, unsigned pages, unsigned align, struct vl_run *run)
 {
-    if (vl_place_run_other(node, pages, align, population, run))
-        return true;
-    while (node_is_full(node) && find_node_slice(node))
-        if (vl_place_run_other(node, pages, align, population, run))
+    uint32_t seen;
+    do {
+        seen = vl_get_acquire(&slices_made);
+        if (vl_place_run_other(node, pages, align, run))
             return true;
+    } while (vl_limit_allows(VL_REGION_SIZE) && node_is_full(node) && find_node_slice(node, seen));
     return false;
 }
 
-bool vl_place_run(unsigned node, unsigned pages, unsigned align, enum vl_population population,
-                  struct vl_run *run)
+bool vl_place_run(unsigned node, unsigned pages, unsigned align, struct vl_run *run)
 {
-    if (vl_place_run_own(node, pages, align, population, run))
+    if (vl_place_run_own(node, pages, align, run))
         return true;
     for (unsigned i = 1; i < vl_topology.count; i++)
-        if (vl_place_run_other(vl_topology.nearest[node][i], pages, align, population, run))
+        if (vl_place_run_other(vl_topology.nearest[node][i], pages, align, run))
             return true;
     return false;
 }
@@ -263,14 +270,14 @@ static enum pages wanted_pages(const struct vl_holding *holding)
     return pages_of_mode(holding->hugepage_mode, SMALL_REGIONS);
 }
 
-static bool find_object_slice(unsigned node, enum pages pages)
+static bool find_object_slice(unsigned node, enum pages pages, uint32_t seen)
 {
     struct vl_slice_plan plan = vl_page_heap_plan(node, 0);
     plan.kind = VL_SLICE_OBJECT;
     plan.huge = pages != SMALL_PAGES;
     plan.pool = pages == POOL_PAGES;
     plan.small_pages = plan.huge ? 0 : SIZE_MAX;
-    return find_region_slice(plan);
+    return find_region_slice(plan, seen);
 }
 
 /* A region of the slices for objects of a node; *full: they are all used to their ends. */
@@ -293,9 +300,13 @@ static struct vl_region *lease_from(unsigned node, enum pages pages, struct vl_h
 static struct vl_region *lease_on(unsigned node, enum pages pages, struct vl_holding *holding)
 {
     bool full;
-    struct vl_region *region = lease_from(node, pages, holding, &full);
-    while (region == NULL && full && find_object_slice(node, pages))
+    uint32_t seen;
+    struct vl_region *region;
+    do {
+        seen = vl_get_acquire(&slices_made);
         region = lease_from(node, pages, holding, &full);
+    } while (region == NULL && full && vl_limit_allows(VL_REGION_SIZE) &&
+             find_object_slice(node, pages, seen));
     return region;
 }
 
@@ -313,21 +324,21 @@ static struct vl_region *lease(struct vl_holding *holding)
     return region;
 }
 
-bool vl_place_lease(struct vl_holding *holding, enum vl_population population)
+bool vl_place_lease(struct vl_holding *holding)
 {
     vl_holding_expect(holding);
     struct vl_region *region = lease(holding);
-    vl_holding_add(holding, region, population);
+    vl_holding_add(holding, region);
     return region != NULL;
 }
 
 bool vl_place_run_held(struct vl_holding *holding, unsigned pages, unsigned align,
-                       enum vl_population population, struct vl_run *run)
+                       struct vl_run *run)
 {
-    while (!vl_holding_take(holding, pages, align, population, run)) {
+    while (!vl_holding_take(holding, pages, align, run)) {
         if (!vl_holding_has_room(holding, pages))
             return false;
-        if (!vl_place_lease(holding, population))
+        if (!vl_place_lease(holding))
             return false;
     }
     return true;
@@ -425,23 +436,38 @@ void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *
     /* Room for the block wherever the slice comes to lie. */
     size_t least = vl_round_up(bytes, VL_REGION_SIZE) + vl_max(align, VL_REGION_SIZE);
     struct vl_slice_plan plan = vl_big_heap_plan(0);
-    void *block = big_from_slices(bytes, align, holder, zeroed);
-    while (block == NULL && !big_has_room(bytes, align)) {
-        if (!find_slice(&plan, &slice_sizes.big_bytes, least))
-            return NULL;
+    void *block;
+    uint32_t seen;
+    do {
+        seen = vl_get_acquire(&slices_made);
         block = big_from_slices(bytes, align, holder, zeroed);
-    }
-    if (block != NULL && *zeroed)
+    } while (block == NULL && vl_limit_allows(bytes) && !big_has_room(bytes, align) &&
+             find_slice(&plan, &slice_sizes.big_bytes, least, seen));
+    if (block != NULL && *zeroed) {
         yield(bytes);
+        vl_limit_watch();
+    }
     return block;
 }
 
 struct vl_slice *vl_place_home(unsigned node)
 {
-    struct vl_slice *slice = first_slice(node);
-    while (slice == NULL && find_node_slice(node))
+    struct vl_slice *slice;
+    uint32_t seen;
+    do {
+        seen = vl_get_acquire(&slices_made);
         slice = first_slice(node);
+    } while (slice == NULL && find_node_slice(node, seen));
     return slice;
+}
+
+void vl_place_unreserve(void)
+{
+    uint32_t count = vl_get_acquire(&vl_slice_count);
+    for (uint32_t i = 0; i < count; i++)
+        if (vl_slice_has_regions(&vl_slices[i]) && vl_get(&vl_page_heaps[i].reserved) != 0)
+            vl_page_heap_unreserve(&vl_page_heaps[i]);
+    vl_stock_release();
 }
 
 size_t vl_place_purge(uint64_t age_ms)
@@ -453,6 +479,16 @@ size_t vl_place_purge(uint64_t age_ms)
                       ? vl_page_heap_purge(&vl_page_heaps[i], age_ms)
                       : vl_big_heap_purge(&vl_big_heaps[i], age_ms);
     return purged;
+}
+
+bool vl_place_has_free(void)
+{
+    uint32_t count = vl_get_acquire(&vl_slice_count);
+    for (uint32_t i = 0; i < count; i++)
+        if (vl_slice_has_regions(&vl_slices[i]) ? vl_get(&vl_page_heaps[i].regions_empty) != 0
+                                                : vl_get(&vl_big_heaps[i].bytes_dirty) != 0)
+            return true;
+    return false;
 }
 
 size_t vl_place_strip(struct vl_holding *holding)
@@ -468,11 +504,17 @@ size_t vl_place_strip(struct vl_holding *holding)
 void vl_place_after_fork(void)
 {
     vl_slices_after_fork();
+    vl_stock_after_fork();
     vl_turn_reset(&slice_turn, making); /* what another thread was making is not made any more */
     uint32_t count = vl_get_acquire(&vl_slice_count);
+    uint64_t told = 0;
     for (uint32_t i = 0; i < count; i++)
-        if (vl_slice_has_regions(&vl_slices[i]))
+        if (vl_slice_has_regions(&vl_slices[i])) {
             vl_page_heap_after_fork(&vl_page_heaps[i]);
-        else
+            told += vl_page_heaps[i].told;
+        } else {
             vl_big_heap_after_fork(&vl_big_heaps[i]);
+            told += vl_big_heaps[i].told;
+        }
+    vl_limit_after_fork(told);
 }

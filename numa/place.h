@@ -21,22 +21,19 @@ extern struct vl_big_heap vl_big_heaps[VL_SLICES_MAX];
 
 void vl_place_start(void);
 
-bool vl_place_run(unsigned node, unsigned pages, unsigned align, enum vl_population population,
-                  struct vl_run *run);
+bool vl_place_run(unsigned node, unsigned pages, unsigned align, struct vl_run *run);
 
 /* The two steps of it: from the node itself, and, where that has nothing left, from another, which
  * gets no new slice for a stranger. */
-bool vl_place_run_own(unsigned node, unsigned pages, unsigned align, enum vl_population population,
-                      struct vl_run *run);
-bool vl_place_run_other(unsigned other, unsigned pages, unsigned align,
-                        enum vl_population population, struct vl_run *run);
+bool vl_place_run_own(unsigned node, unsigned pages, unsigned align, struct vl_run *run);
+bool vl_place_run_other(unsigned other, unsigned pages, unsigned align, struct vl_run *run);
 
 /* A run for an allocator object, from a region it has or leases. */
 bool vl_place_run_held(struct vl_holding *holding, unsigned pages, unsigned align,
-                       enum vl_population population, struct vl_run *run);
+                       struct vl_run *run);
 
 /* One more region for an object; false if there is none. */
-bool vl_place_lease(struct vl_holding *holding, enum vl_population population);
+bool vl_place_lease(struct vl_holding *holding);
 
 /* Gives back the run that begins at `start`, in a slice of regions, wherever it was taken from. */
 void vl_place_give_run(const struct vl_slice *slice, const void *start);
@@ -63,6 +60,12 @@ bool vl_place_is_making(void);
 
 /* Returns memory of every heap that has been free for `age_ms`; tells how many bytes. */
 size_t vl_place_purge(uint64_t age_ms);
+
+/* There is no reserve from now on: a purge returns what was fetched ahead, too. */
+void vl_place_unreserve(void);
+
+/* Whether there is anything that a purge would give back, now or later. */
+bool vl_place_has_free(void);
 
 /* Returns memory of free pages in regions that are in use, of an object or, for NULL, of the nodes' heaps;
  * tells how many bytes. What is left of a huge page is small pages then. */

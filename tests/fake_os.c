@@ -26,10 +26,14 @@ struct world {
     uint64_t reserved_bytes;
 
     uint64_t clock_ms;
+    uint64_t clock_ns, touch_ns; /* each look at the clock of ns comes that much after the one before */
+    enum vl_thp_mode thp_mode;
+    uint64_t compactions;
     struct vl_node_mask allowed;
     int (*where)(unsigned *cpu, unsigned *node);
     bool policy_chosen;
     uint64_t memory_bytes;
+    uint64_t available_bytes;
     uint64_t address_limit;
 
     unsigned pool_free;
@@ -155,6 +159,10 @@ static int perform(struct fake_os_record *what)
         return vl_os_linux.protect(what->start, what->size, what->access);
     case FAKE_ADVISE_DISCARD:
         return vl_os_linux.advise(what->start, what->size, VL_ADVICE_DISCARD);
+    case FAKE_ADVISE_ALONE:
+        return vl_os_linux.advise(what->start, what->size, VL_ADVICE_ALONE);
+    case FAKE_ADVISE_INHERIT:
+        return vl_os_linux.advise(what->start, what->size, VL_ADVICE_INHERIT);
     case FAKE_ADVISE_WIPE:
         return vl_os_linux.advise(what->start, what->size, VL_ADVICE_WIPE);
     case FAKE_RENEW:
@@ -217,6 +225,8 @@ static int fake_advise(void *start, size_t size, enum vl_advice advice)
         [VL_ADVICE_DISCARD] = FAKE_ADVISE_DISCARD,
         [VL_ADVICE_COLLAPSE] = FAKE_ADVISE_COLLAPSE,
         [VL_ADVICE_WIPE] = FAKE_ADVISE_WIPE,
+        [VL_ADVICE_ALONE] = FAKE_ADVISE_ALONE,
+        [VL_ADVICE_INHERIT] = FAKE_ADVISE_INHERIT,
         [VL_ADVICE_POPULATE] = FAKE_ADVISE_POPULATE,
     };
     return call(&(struct fake_os_record){.call = calls[advice], .start = start, .size = size});
@@ -342,6 +352,27 @@ static uint64_t fake_clock_ms(void)
     return now;
 }
 
+static uint64_t fake_clock_ns(void)
+{
+    uint64_t now;
+    WITH_WORLD(now = world.clock_ns += world.touch_ns);
+    return now;
+}
+
+static enum vl_thp_mode fake_thp_mode(void)
+{
+    enum vl_thp_mode mode;
+    WITH_WORLD(mode = world.thp_mode);
+    return mode;
+}
+
+static uint64_t fake_compactions(void)
+{
+    uint64_t compactions;
+    WITH_WORLD(compactions = world.compactions);
+    return compactions;
+}
+
 static void fake_wait(const void *word, uint32_t expected)
 {
     WITH_WORLD(world.counts[FAKE_WAIT]++);
@@ -360,6 +391,34 @@ static void fake_yield(void)
     vl_os_linux.yield();
 }
 
+static void fake_sleep_ms(uint64_t ms)
+{
+    WITH_WORLD(world.clock_ms += ms);
+    vl_os_linux.yield();
+}
+
+static uint64_t fake_data_limit(void)
+{
+    return UINT64_MAX;
+}
+
+static unsigned fake_node_cpus(unsigned node)
+{
+    return 2 + node % 2;
+}
+
+static void fake_run_on(unsigned node)
+{
+    fake_os_set_where(2 * node, node);
+}
+
+static uint64_t fake_available_bytes(void)
+{
+    uint64_t bytes;
+    WITH_WORLD(bytes = world.available_bytes);
+    return bytes;
+}
+
 static const struct vl_os fake_os = {
     .reserve = fake_reserve,
     .unreserve = fake_unreserve,
@@ -372,15 +431,23 @@ static const struct vl_os fake_os = {
     .map_hugetlb = fake_map_hugetlb,
     .replace = fake_replace,
     .where = fake_where,
+    .node_cpus = fake_node_cpus,
+    .run_on = fake_run_on,
     .node_of = fake_node_of,
     .allowed_nodes = fake_allowed_nodes,
     .policy_chosen = fake_policy_chosen,
     .memory_bytes = fake_memory_bytes,
+    .available_bytes = fake_available_bytes,
     .address_limit = fake_address_limit,
+    .data_limit = fake_data_limit,
     .clock_ms = fake_clock_ms,
+    .clock_ns = fake_clock_ns,
+    .thp_mode = fake_thp_mode,
+    .compactions = fake_compactions,
     .wait = fake_wait,
     .wake = fake_wake,
     .yield = fake_yield,
+    .sleep_ms = fake_sleep_ms,
 };
 
 /* --- What tests say --- */
@@ -400,7 +467,10 @@ void fake_os_reset(void)
     world = (struct world){
         .reserved_bytes = reserved,
         .clock_ms = FIRST_CLOCK_MS,
+        .touch_ns = 1000,
+        .thp_mode = VL_THP_MODE_MADVISE,
         .memory_bytes = (uint64_t)64 << 30,
+        .available_bytes = UINT64_MAX,
         .address_limit = UINT64_MAX,
     };
     world.allowed.words[0] = (1ul << FIRST_NODES) - 1;
@@ -437,6 +507,16 @@ void fake_os_set_clock(uint64_t ms)
 void fake_os_sleep(uint64_t ms)
 {
     WITH_WORLD(world.clock_ms += ms);
+}
+
+void fake_os_set_touch(uint64_t ns, uint64_t compactions)
+{
+    WITH_WORLD(world.touch_ns = ns; world.compactions = compactions);
+}
+
+void fake_os_set_thp_mode(enum vl_thp_mode mode)
+{
+    WITH_WORLD(world.thp_mode = mode);
 }
 
 void fake_os_set_nodes(const unsigned *ids, unsigned id_count)
@@ -489,6 +569,11 @@ void fake_os_set_policy_chosen(bool chosen)
 void fake_os_set_memory(uint64_t bytes)
 {
     WITH_WORLD(world.memory_bytes = bytes);
+}
+
+void fake_os_set_available(uint64_t bytes)
+{
+    WITH_WORLD(world.available_bytes = bytes);
 }
 
 void fake_os_set_address_limit(uint64_t bytes)

@@ -33,6 +33,8 @@ enum fake_os_call {
     FAKE_ADVISE_DISCARD,
     FAKE_ADVISE_COLLAPSE,
     FAKE_ADVISE_WIPE,
+    FAKE_ADVISE_ALONE,
+    FAKE_ADVISE_INHERIT,
     FAKE_ADVISE_POPULATE,
     FAKE_RENEW,
     FAKE_PLUG,
@@ -78,6 +80,10 @@ void fake_os_heal(void);
 void fake_os_set_clock(uint64_t ms);
 void fake_os_sleep(uint64_t ms);
 
+/* What a first touch that is timed seems to take, and how often the kernel is to have compacted memory. */
+void fake_os_set_touch(uint64_t ns, uint64_t compactions);
+void fake_os_set_thp_mode(enum vl_thp_mode mode);
+
 /* The nodes this process is allowed, by the kernel's numbers: in any order, with gaps. */
 void fake_os_set_nodes(const unsigned *ids, unsigned count);
 
@@ -93,6 +99,7 @@ void fake_os_set_pool(unsigned pages);
 
 void fake_os_set_policy_chosen(bool chosen);
 void fake_os_set_memory(uint64_t bytes);
+void fake_os_set_available(uint64_t bytes);
 /* What `ulimit -v` would say: no more than this can be reserved at a time. */
 void fake_os_set_address_limit(uint64_t bytes);
 

@@ -17,17 +17,23 @@ UNIT_TESTS = \
 	%D%/cache/test_fork \
 	%D%/cache/test_front \
 	%D%/cache/test_large \
+	%D%/cache/test_limit \
 	%D%/cache/test_magazine \
 	%D%/cache/test_object \
+	%D%/cache/test_parking \
+	%D%/cache/test_purger \
+	%D%/cache/test_reserve \
 	%D%/cache/test_query \
 	%D%/cache/test_races \
 	%D%/cache/test_remote \
+	%D%/cache/test_resident \
 	%D%/cache/test_span \
 	%D%/cache/test_stats \
 	%D%/cache/test_thread \
 	%D%/cache/test_trim \
 	%D%/cache/test_walk \
 	%D%/core/test_bits \
+	%D%/core/test_cgroup \
 	%D%/core/test_idstack \
 	%D%/core/test_lock \
 	%D%/core/test_options \
@@ -44,7 +50,11 @@ UNIT_TESTS = \
 	%D%/hugepage/test_big_heap \
 	%D%/hugepage/test_extent \
 	%D%/hugepage/test_hugetlb \
+	%D%/hugepage/test_limit \
 	%D%/hugepage/test_page_heap \
+	%D%/hugepage/test_stall \
+	%D%/hugepage/test_stock \
+	%D%/hugepage/test_thp \
 	%D%/hugepage/test_region \
 	%D%/hugepage/test_region_set \
 	%D%/numa/test_place \
@@ -99,6 +109,7 @@ EXTRA_DIST += \
 	%D%/docs.sh \
 	%D%/exports.sh \
 	%D%/install.sh \
+	%D%/judge.sh \
 	%D%/layers.sh \
 	%D%/mutations \
 	%D%/preload.sh \
@@ -125,6 +136,7 @@ endif
 if VL_HAVE_CXX
 check_PROGRAMS += $(CXX_TESTS)
 endif
+
 %C%_api_throws_SOURCES = %D%/api/throws.cc
 %C%_api_throws_LDADD =
 
@@ -187,7 +199,11 @@ endif
 TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = $(SHELL)
 LOG_COMPILER = $(SHELL) $(srcdir)/%D%/preload.sh
+# Time limits are for what hangs, not for what a slow machine takes; and children of programs with
+# threads may have threads of their own, whatever the thread sanitizer holds of it.
 AM_TESTS_ENVIRONMENT = \
+	CK_TIMEOUT_MULTIPLIER=$${CK_TIMEOUT_MULTIPLIER-5}; export CK_TIMEOUT_MULTIPLIER; \
+	TSAN_OPTIONS=die_after_fork=0:$$TSAN_OPTIONS; export TSAN_OPTIONS; \
 	VL_BUILD='$(abs_builddir)'; export VL_BUILD; \
 	VL_LIBRARY='$(abs_builddir)/.libs/libvalloc.so'; export VL_LIBRARY; \
 	CC='$(CC)'; export CC; \

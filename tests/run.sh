@@ -5,41 +5,13 @@
 : "${CC:=cc}" "${MAKE:=make}"
 build=$(cd "${VL_BUILD:-.}" && pwd) || exit 99
 source=$(cd "${srcdir:-.}" && pwd) || exit 99
+program=valloc-run
+. "${0%/*}/judge.sh"
 scratch=$(mktemp -d) || exit 99
 trap 'rm -rf "$scratch"' EXIT
 chmod 755 "$scratch"
 cd "$scratch" || exit 99
 unset LD_PRELOAD VALLOC_LIBRARY VALLOC_STATS VALLOC_STATS_PID
-
-checks=0
-failures=0
-
-# --- Judging ---
-
-is() { # TITLE EXPECTED FOUND
-    checks=$((checks + 1))
-    [ "$2" = "$3" ] && return
-    failures=$((failures + 1))
-    printf '%s: %s:\n    expected %s\n    found    %s\n' "$tool" "$1" "$2" "$3"
-}
-
-has() { # TITLE PATTERN FOUND
-    case $3 in
-    *$2*) is "$1" yes yes ;;
-    *) is "$1" "*$2*" "$3" ;;
-    esac
-}
-
-# The command says one line of ours, nothing else, and ends with the status.
-refuses() { # STATUS PATTERN COMMAND...
-    wanted=$1 pattern=$2
-    shift 2
-    said=$("$@" 2>&1 </dev/null)
-    is "status of $*" "$wanted" $?
-    has "message of $*" "valloc-run: " "$said"
-    has "message of $*" "$pattern" "$said"
-    is "lines of $*" 1 "$(echo "$said" | wc -l)"
-}
 
 # --- Programs to run ---
 
@@ -178,10 +150,10 @@ try_options() {
         --set PURGE_DELAY=1s --set=VALLOC_FILL=junk \
         sh -c 'echo $VALLOC_NUMA $VALLOC_HUGEPAGE $VALLOC_PURGE_DELAY $VALLOC_FILL')"
     is "patterns" junk "$("$tool" --check sh -c 'echo $VALLOC_FILL')"
-    is "statistics" 3 "$("$tool" --stats ./ended 2>&1 | grep -c '^valloc')"
+    is "statistics" 4 "$("$tool" --stats ./ended 2>&1 | grep -c '^valloc')"
     has "statistics for programs" '{"valloc"' "$("$tool" --stats=json ./ended 2>&1)"
-    is "statistics of one process" 3 "$("$tool" --stats ./ended ./ended 2>&1 | grep -c '^valloc')"
-    is "statistics of every process" 6 \
+    is "statistics of one process" 4 "$("$tool" --stats ./ended ./ended 2>&1 | grep -c '^valloc')"
+    is "statistics of every process" 8 \
         "$("$tool" --stats --set STATS_PID=0 ./ended ./ended 2>&1 | grep -c '^valloc')"
     has "help" "usage: valloc-run" "$("$tool" --help)"
     has "version" "valloc-run (valloc) " "$("$tool" --version)"

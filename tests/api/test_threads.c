@@ -319,6 +319,59 @@ START_TEST(producers_and_consumers)
 }
 END_TEST
 
+/* --- What a thread may be --- */
+
+/* More than stays in small pages. */
+enum { HEAP_BLOCKS = 400, HEAP_BLOCK = 200 << 10 };
+
+static void *build_a_heap(void *blocks)
+{
+    for (int i = 0; i < HEAP_BLOCKS; i++)
+        ((void **)blocks)[i] = malloc(HEAP_BLOCK);
+    return blocks;
+}
+
+static void drop_a_heap(void **blocks)
+{
+    for (int i = 0; i < HEAP_BLOCKS; i++)
+        free(blocks[i]);
+}
+
+START_TEST(on_the_smallest_stack)
+{
+    static void *blocks[HEAP_BLOCKS];
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_attr_init(&attributes), 0);
+    ck_assert_int_eq(pthread_attr_setstacksize(&attributes, (size_t)PTHREAD_STACK_MIN), 0);
+    ck_assert_int_eq(pthread_create(&thread, &attributes, build_a_heap, blocks), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_ptr_nonnull(blocks[HEAP_BLOCKS - 1]);
+    drop_a_heap(blocks);
+}
+END_TEST
+
+static void *build_while_cancelled(void *blocks)
+{
+    pthread_cancel(pthread_self());
+    build_a_heap(blocks);
+    return blocks; /* not a point of cancellation, either */
+}
+
+START_TEST(malloc_is_no_point_of_cancellation)
+{
+    static void *blocks[HEAP_BLOCKS];
+    pthread_t thread;
+    void *result;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, build_while_cancelled, blocks), 0);
+    ck_assert_int_eq(pthread_join(thread, &result), 0);
+    ck_assert_ptr_eq(result, blocks);
+    drop_a_heap(blocks);
+}
+END_TEST
+
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("threads");
@@ -333,5 +386,10 @@ Suite *vl_suite(void)
     tcase_add_test(hands, producers_and_consumers);
     suite_add_tcase(suite, lives);
     suite_add_tcase(suite, hands);
+
+    TCase *kinds = timed_case("kinds", 20);
+    tcase_add_test(kinds, on_the_smallest_stack);
+    tcase_add_test(kinds, malloc_is_no_point_of_cancellation);
+    suite_add_tcase(suite, kinds);
     return suite;
 }

@@ -51,7 +51,7 @@ START_TEST(fullest_span_serves_first)
 {
     enum { PER_SPAN = 32, SPANS = 3 };
     static const unsigned free_in[SPANS] = {4, 12, 24};
-    unsigned class = vl_class_of_size(1024);
+    unsigned class = vl_class_of_size(256);
     void *objects[SPANS * PER_SPAN], *again[40];
     ck_assert_uint_eq(vl_size_classes[class].objects, PER_SPAN);
     take_exactly(0, class, objects, SPANS * PER_SPAN);
@@ -245,7 +245,7 @@ START_TEST(fallback_uses_the_spans_there_are)
     ck_assert_uint_eq(vl_node_heaps[0].centrals[class].spans, 1);
     ck_assert_uint_eq(vl_node_heaps[0].centrals[class].objects_free, 0);
     vl_central_give(class, &object, 1, "free");
-    while (vl_place_run_other(0, 1, 1, VL_DENSE, &(struct vl_run){0}))
+    while (vl_place_run_other(0, 1, 1, &(struct vl_run){0}))
         fake_os_fail_from(FAKE_PROTECT, 1, ENOMEM);
     void *again;
     ck_assert_uint_eq(vl_central_take(&vl_node_heaps[2], class, &again, 1), 1);

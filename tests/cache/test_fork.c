@@ -82,10 +82,8 @@ static void tear_centrals(void)
 static void tear_page_heap(struct vl_page_heap *heap)
 {
     vl_set(&heap->lock.word, VL_LOCK_HELD);
-    for (int i = 0; i < VL_POPULATIONS; i++) {
-        tear(heap->active[i].occupied, sizeof heap->active[i].occupied);
-        tear(heap->active[i].buckets, sizeof heap->active[i].buckets);
-    }
+    tear(heap->active.occupied, sizeof heap->active.occupied);
+    tear(heap->active.buckets, sizeof heap->active.buckets);
     tear(&heap->empty, sizeof heap->empty);
     tear(&heap->clean, sizeof heap->clean);
     vl_set(&heap->pages_used, 12345);
@@ -185,14 +183,14 @@ START_TEST(child_parks_the_caches_of_others)
     pid_t child = fork();
     if (child == 0) {
         limit_child_time();
-        child_assert(vl_idstack_count(vl_exchanges[0].parked.word) == (inside ? 0 : 1));
+        child_assert(vl_parking_count(0) == (inside ? 0 : 1));
         child_assert(vl_get(&vl_cache_self->state) == VL_CACHE_OWNED);
         vl_free(vl_alloc(100));
         vl_trim();
         _exit(0);
     }
     expect_success(child);
-    ck_assert_uint_eq(vl_idstack_count(vl_exchanges[0].parked.word), 0);
+    ck_assert_uint_eq(vl_parking_count(0), 0);
 }
 END_TEST
 

@@ -95,7 +95,7 @@ static uint64_t stopped_clock(void)
     return 1000;
 }
 
-static unsigned collapses;
+static _Atomic unsigned collapses;
 
 static int stopping_advise(void *start, size_t size, enum vl_advice advice)
 {
@@ -221,13 +221,10 @@ static bool something_goes(void)
 
 /* --- b. Caches are flushed while threads come and go --- */
 
-enum { HEAVY = 250000 }; /* a few of these are too much for a cache that stays as it is */
-
-/* A cache with a part of a magazine of one class, and some heavy ones. */
+/* A cache with a part of a magazine of one class. */
 static void fill_cache(void)
 {
     ck_assert_ptr_nonnull(vl_alloc(SIZE));
-    vl_free(vl_alloc(HEAVY));
 }
 
 static void *own_cache(void *unused)
@@ -237,6 +234,22 @@ static void *own_cache(void *unused)
 }
 
 static struct vl_cache *flushed;
+
+enum { PARKED = 8 }; /* then who ends empties its cache */
+static pthread_barrier_t all_have_one;
+
+static void *have_a_cache(void *unused)
+{
+    own_cache(NULL);
+    pthread_barrier_wait(&all_have_one);
+    return unused;
+}
+
+static void fill_parking(void)
+{
+    pthread_barrier_init(&all_have_one, NULL, PARKED);
+    run_together(PARKED, 1, have_a_cache);
+}
 
 static void fill_cache_and_exit(void)
 {
@@ -250,6 +263,7 @@ START_TEST(b_cache_of_a_thread_that_ends_has_no_other_owner)
 {
     struct vl_central *central = &vl_node_heaps[0].centrals[vl_class_of_size(SIZE)];
     stopper.exits = true;
+    fill_parking();
     run_until(fill_cache_and_exit, 1 << AT_TEST | 1 << AT_WAIT);
     vl_lock(&central->lock);
     go_on_until_next();
@@ -259,7 +273,7 @@ START_TEST(b_cache_of_a_thread_that_ends_has_no_other_owner)
     ck_assert_ptr_ne(run_on(0, own_cache, NULL), flushed);
     sem_post(&go_on);
     pthread_join(stopper.thread, NULL);
-    ck_assert_uint_eq(vl_cache_count(flushed, vl_class_of_size(HEAVY)), 0);
+    ck_assert_uint_eq(vl_cache_count(flushed, vl_class_of_size(SIZE)), 0);
     ck_assert_ptr_eq(run_on(0, own_cache, NULL), flushed);
 }
 END_TEST

@@ -273,8 +273,8 @@ static void *move_for_good(void *unused)
 START_TEST(thread_that_has_moved_follows)
 {
     run_on(0, move_for_good, nothing);
-    ck_assert_uint_eq(vl_idstack_count(vl_exchanges[3].parked.word), 1);
-    ck_assert_uint_eq(vl_idstack_count(vl_exchanges[0].parked.word), 0);
+    ck_assert_uint_eq(vl_parking_count(3), 1);
+    ck_assert_uint_eq(vl_parking_count(0), 0);
 }
 END_TEST
 

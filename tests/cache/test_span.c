@@ -10,7 +10,7 @@ static struct vl_span *make_span(unsigned class)
 {
     struct vl_run run;
     ck_assert(vl_start());
-    ck_assert(vl_place_run(0, vl_size_classes[class].span_pages, 1, VL_DENSE, &run));
+    ck_assert(vl_place_run(0, vl_size_classes[class].span_pages, 1, &run));
     return vl_span_make(&run, class);
 }
 

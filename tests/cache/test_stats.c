@@ -194,24 +194,30 @@ START_TEST(summary_names_what_is_in_use)
 {
     vl_alloc(64);
     vl_alloc((size_t)3 << 20);
-    const char *text = printed(vl_stats_print);
+    const char *text = printed(vl_report_print);
     ck_assert_ptr_nonnull(strstr(text, "small 64 B in 1 block,"));
     ck_assert_ptr_nonnull(strstr(text, "big 3.0 MB in 1 block\n"));
     ck_assert_ptr_nonnull(strstr(text, "2 nodes, 1 thread cache\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\nvalloc: regions of 2 MB: 1 active, 0 empty, 0 returned; "));
+    ck_assert_ptr_nonnull(strstr(text, "\nvalloc: node 0: "));
+    ck_assert_ptr_nonnull(strstr(text, "\nvalloc: node 1: 0 B resident, "));
+    ck_assert_ptr_null(strstr(text, "switched off"));
     ck_assert_int_eq(text[strlen(text) - 1], '\n');
+    fake_os_set_thp_mode(VL_THP_MODE_NEVER);
+    ck_assert_ptr_nonnull(strstr(printed(vl_report_print), "switched off"));
 }
 END_TEST
 
 START_TEST(hugetlb_is_named_where_it_is_asked_for)
 {
-    ck_assert_ptr_null(strstr(printed(vl_stats_print), "hugetlb"));
+    ck_assert_ptr_null(strstr(printed(vl_report_print), "hugetlb"));
     vl_options.hugepage_mode = VL_HUGEPAGE_HUGETLB;
     fake_os_set_pool(3);
     vl_alloc(64);
     vl_alloc((size_t)9 << 20);
     vl_alloc((size_t)5 << 20);
-    ck_assert_ptr_nonnull(strstr(printed(vl_stats_print), "\nvalloc: hugetlb: 6.0 MB, 1 fallback\n"));
-    const char *text = printed(vl_stats_print_json);
+    ck_assert_ptr_nonnull(strstr(printed(vl_report_print), "\nvalloc: hugetlb: 6.0 MB, 1 fallback\n"));
+    const char *text = printed(vl_report_print_json);
     ck_assert_ptr_nonnull(strstr(text, "\"hugetlb_bytes\": 6291456, \"hugetlb_fallbacks\": 1,"));
     struct valloc_stat stat;
     valloc_get_stat(&stat);
@@ -224,10 +230,10 @@ START_TEST(json_names_what_is_in_use)
 {
     vl_alloc(64);
     vl_alloc((size_t)3 << 20);
-    const char *text = printed(vl_stats_print_json);
+    const char *text = printed(vl_report_print_json);
     ck_assert_ptr_nonnull(strstr(text, "\"small_bytes\": 64, \"small_blocks\": 1,"));
     ck_assert_ptr_nonnull(strstr(text, "\"big_bytes\": 3145728, \"big_blocks\": 1,"));
-    ck_assert_ptr_nonnull(strstr(text, "\"nodes\": 2}\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\"nodes\": 2, \"per_node\": [{\"node\": 0, "));
 }
 END_TEST
 

@@ -170,6 +170,54 @@ START_TEST(nothing_is_lost_where_the_kernel_refuses)
 }
 END_TEST
 
+/* --- Threads that trim at the same time --- */
+
+static void set_up_bare(void)
+{
+    begin_bare_world(1);
+    vl_options.purge_delay_ms = VL_TIME_NEVER;
+}
+
+enum { TRIMMERS = 6, TRIM_ROUNDS = 60, HELD_BLOCKS = 120, HELD_SIZE = 500 << 10 };
+
+/* 60 MB in blocks of which each has its thread's mark at both ends: what two own is seen. */
+static void *trim_and_trim(void *number)
+{
+    char **blocks = calloc(HELD_BLOCKS, sizeof *blocks), mark = (char)(*(int *)number + 1);
+    for (int round = 0; round < TRIM_ROUNDS; round++) {
+        for (int i = 0; i < HELD_BLOCKS; i++) {
+            require((blocks[i] = vl_alloc(HELD_SIZE)) != NULL);
+            blocks[i][0] = blocks[i][HELD_SIZE - 1] = mark;
+        }
+        for (int i = 0; i < HELD_BLOCKS; i++) {
+            require(blocks[i][0] == mark && blocks[i][HELD_SIZE - 1] == mark);
+            vl_free(blocks[i]);
+        }
+        vl_trim();
+    }
+    free(blocks);
+    return NULL;
+}
+
+START_TEST(many_trim_at_the_same_time)
+{
+    pthread_t threads[TRIMMERS];
+    int numbers[TRIMMERS];
+    for (int i = 0; i < TRIMMERS; i++) {
+        numbers[i] = i;
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, trim_and_trim, &numbers[i]), 0);
+    }
+    for (int i = 0; i < TRIMMERS; i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    vl_trim();
+    struct vl_stats stats = stats_now();
+    ck_assert_uint_eq(vl_stats_used(&stats), 0);
+    ck_assert_uint_eq(stats.regions_active + stats.regions_empty, 0);
+    struct vl_page_heap *heap = &vl_page_heaps[0];
+    ck_assert_uint_eq(vl_get(&heap->regions_clean), heap->fresh);
+}
+END_TEST
+
 Suite *vl_suite(void)
 {
     Suite *suite = suite_create("cache/trim");
@@ -185,5 +233,10 @@ Suite *vl_suite(void)
     tcase_add_test(trim, parked_caches_stay_in_use);
     tcase_add_test(trim, nothing_is_lost_where_the_kernel_refuses);
     suite_add_tcase(suite, trim);
+
+    TCase *threads = timed_case("threads", 60);
+    tcase_add_checked_fixture(threads, set_up_bare, NULL);
+    tcase_add_test(threads, many_trim_at_the_same_time);
+    suite_add_tcase(suite, threads);
     return suite;
 }

@@ -45,15 +45,32 @@ static const char *report_of(const struct vl_options *options)
 
 static const char *printed(const struct vl_option *option, int64_t value)
 {
-    static char buf[64];
-    struct vl_text text = vl_text_on(buf, sizeof buf);
+    static char buffers[2][128];
+    static unsigned turn;
+    char *buf = buffers[turn++ % 2];
+    struct vl_text text = vl_text_on(buf, sizeof buffers[0]);
     vl_option_print(option, value, &text);
     return buf;
+}
+
+static void no_amount(int node, uint64_t bytes, void *unused)
+{
+    (void)node, (void)bytes, (void)unused;
+}
+
+/* Texts may be the same and lie in different places. */
+static bool is_same(const struct vl_option *option, int64_t a, int64_t b)
+{
+    char text[128];
+    strcpy(text, printed(option, a));
+    return a == b || strcmp(text, printed(option, b)) == 0;
 }
 
 static bool is_value_of(const struct vl_option *option, int64_t value)
 {
     bool word_beside = option->type >= VL_OPTION_UNSIGNED && option->words[0] != '\0';
+    if (option->type == VL_OPTION_AMOUNTS) /* the text that stands for it */
+        return value == 0 || vl_amounts_read((const char *)(intptr_t)value, no_amount, NULL);
     return (value >= option->min && value <= option->max) || (word_beside && value == -1);
 }
 
@@ -70,6 +87,9 @@ static const struct vl_option sample_size_auto = {
     .type = VL_OPTION_SIZE, .words = "auto", .max = INT64_MAX};
 static const struct vl_option sample_time = {.type = VL_OPTION_TIME, .words = "-1", .max = 3600000};
 static const struct vl_option sample_time_wide = {.type = VL_OPTION_TIME, .max = INT64_MAX};
+static const struct vl_option sample_amounts = {.type = VL_OPTION_AMOUNTS};
+static const struct vl_option sample_limit = {
+    .type = VL_OPTION_LIMIT, .words = "none", .min = 4096, .max = (int64_t)(8 * TB)};
 
 static const struct {
     const struct vl_option *option;
@@ -112,6 +132,11 @@ static const struct {
     {&sample_time, "3600s", 3600000},
     {&sample_time, "3600000ms", 3600000},
     {&sample_time_wide, "9223372036854775s", INT64_C(9223372036854775000)},
+    {&sample_limit, "none", VL_LIMIT_NONE},
+    {&sample_limit, "4096", 4096},
+    {&sample_limit, "2g", (int64_t)(2 * GB)},
+    {&sample_limit, "1%cgroup", VL_LIMIT_NONE - 1},
+    {&sample_limit, "100%cgroup", VL_LIMIT_NONE - 100},
 };
 
 START_TEST(good_value)
@@ -192,6 +217,35 @@ static const struct {
     {&sample_time, "0.5s"},
     {&sample_time, "3601s"},
     {&sample_time, "3600001"},
+    {&sample_amounts, ""},
+    {&sample_amounts, "G"},
+    {&sample_amounts, "1x"},
+    {&sample_amounts, "1GB"},
+    {&sample_amounts, "65T"},
+    {&sample_amounts, "99999999999999999999"},
+    {&sample_amounts, "17179869184G"}, /* 2^64 */
+    {&sample_amounts, "-1"},
+    {&sample_amounts, "8G,"},
+    {&sample_amounts, "8G,8G"},
+    {&sample_amounts, "8G,1:8G"},
+    {&sample_amounts, "0:"},
+    {&sample_amounts, "0:8G,"},
+    {&sample_amounts, "0:8G,8G"},
+    {&sample_amounts, "0:8G 1:8G"},
+    {&sample_amounts, ":8G"},
+    {&sample_amounts, "-1:8G"},
+    {&sample_amounts, "4294967296:8G"},
+    {&sample_limit, "0"},
+    {&sample_limit, "-1"},
+    {&sample_limit, "9T"},
+    {&sample_limit, "10s"},
+    {&sample_limit, "0%cgroup"},
+    {&sample_limit, "101%cgroup"},
+    {&sample_limit, "90%"},
+    {&sample_limit, "%cgroup"},
+    {&sample_limit, "90%cgroups"},
+    {&sample_limit, "90 %cgroup"},
+    {&sample_size, "90%cgroup"},
     {&sample_time_wide, "9223372036854776s"},  /* 2^63 and more */
     {&sample_time_wide, "18446744073709552s"}, /* 2^64 and more */
     {&sample_time_wide, "-1"},
@@ -206,11 +260,44 @@ START_TEST(bad_value)
 }
 END_TEST
 
+static void add_amount(int node, uint64_t bytes, void *text)
+{
+    vl_text_i64(text, node);
+    vl_text_char(text, '=');
+    vl_text_u64(text, bytes);
+    vl_text_char(text, ' ');
+}
+
+static const char *const amounts[][2] = {
+    {"0", "-1=0 "},
+    {"8g", "-1=8589934592 "},
+    {"64T", "-1=70368744177664 "},
+    {"0:1K", "0=1024 "},
+    {"3:2M,1:1G,12:7", "3=2097152 1=1073741824 12=7 "},
+};
+
+START_TEST(amounts_for_nodes)
+{
+    char found[200];
+    struct vl_text text = vl_text_on(found, sizeof found);
+    int64_t value;
+    ck_assert(vl_amounts_read(amounts[_i][0], add_amount, &text));
+    vl_text_char(&text, '\0');
+    ck_assert_str_eq(found, amounts[_i][1]);
+    ck_assert(vl_option_parse(&sample_amounts, amounts[_i][0], &value));
+    ck_assert_str_eq(printed(&sample_amounts, value), amounts[_i][0]);
+}
+END_TEST
+
 static const struct {
     const struct vl_option *option;
     int64_t value;
     const char *string;
 } prints[] = {
+    {&sample_amounts, 0, "0"},
+    {&sample_limit, VL_LIMIT_NONE, "none"},
+    {&sample_limit, VL_LIMIT_NONE - 90, "90%cgroup"},
+    {&sample_limit, 3 << 20, "3M"},
     {&sample_bool, 0, "0"},
     {&sample_bool, 1, "1"},
     {&sample_word, 0, "auto"},
@@ -272,7 +359,7 @@ START_TEST(nothing_given_is_the_defaults)
     ck_assert_int_eq(options.hugepage_mode, VL_HUGEPAGE_AUTO);
     ck_assert_int_eq(options.numa_mode, VL_NUMA_AUTO);
     ck_assert_int_eq(options.fill_mode, VL_FILL_NONE);
-    ck_assert_uint_eq(options.huge_start_bytes, 32 * MB);
+    ck_assert_uint_eq(options.huge_start_bytes, 16 * MB);
     ck_assert_uint_eq(options.thread_cache_bytes, MB);
     ck_assert_uint_eq(options.large_cache_bytes, VL_SIZE_AUTO);
     ck_assert_uint_eq(options.va_reserve_bytes, VL_SIZE_AUTO);
@@ -576,7 +663,8 @@ START_TEST(random_environments)
                 continue;
             ck_assert_msg(is_given && is_value_of(option, now), "round %d: %s=%s", round,
                           option->name, entries[0]);
-            ck_assert_msg(vl_option_parse(option, printed(option, now), &value) && value == now,
+            ck_assert_msg(vl_option_parse(option, printed(option, now), &value) &&
+                              is_same(option, value, now),
                           "round %d: %s=%s", round, option->name, printed(option, now));
         }
         ck_assert_uint_le(options.rejected_count, count);
@@ -601,6 +689,7 @@ Suite *vl_suite(void)
     TCase *values = tcase_create("values");
     tcase_add_loop_test(values, good_value, 0, COUNT_OF(good_values));
     tcase_add_loop_test(values, bad_value, 0, COUNT_OF(bad_values));
+    tcase_add_loop_test(values, amounts_for_nodes, 0, COUNT_OF(amounts));
     tcase_add_loop_test(values, prints_in_the_largest_unit, 0, COUNT_OF(prints));
     suite_add_tcase(suite, values);
 

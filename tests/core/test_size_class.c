@@ -27,9 +27,11 @@ START_TEST(spans_waste_little)
         const struct vl_size_class *row = &vl_size_classes[class];
         size_t span = row->span_pages * VL_PAGE_SIZE;
         ck_assert_uint_eq(row->objects, span / row->size);
-        ck_assert_uint_le((span - row->objects * (size_t)row->size) * 64, span);
+        size_t left_over = span - row->objects * (size_t)row->size;
+        ck_assert_uint_le(left_over * (row->size <= 8 * KB ? 42 : 64), span);
+        ck_assert_uint_ge(row->objects, row->size <= KB ? 16 : row->size <= 8 * KB ? 4 : 1);
         bool lone = row->objects == 1 && row->size == span && span >= 32 * KB;
-        ck_assert_msg(lone || (row->objects > 1 && span >= 16 * KB && span <= 128 * KB),
+        ck_assert_msg(lone || (row->objects > 1 && span <= 128 * KB),
                       "class of %u bytes: spans of %zu", row->size, span);
     }
 }

@@ -162,6 +162,18 @@ static const struct {
     {UINT64_MAX / 10 * 9, UINT64_MAX, "89.9%"},
 };
 
+START_TEST(numbers_are_read_as_far_as_they_go)
+{
+    ck_assert_uint_eq(vl_text_number("", 10), 0);
+    ck_assert_uint_eq(vl_text_number("x1", 10), 0);
+    ck_assert_uint_eq(vl_text_number("0012 kB", 10), 12);
+    ck_assert_uint_eq(vl_text_number("18446744073709551615\n", 10), UINT64_MAX);
+    ck_assert_uint_eq(vl_text_number("12ab", 10), 12);
+    ck_assert_uint_eq(vl_text_number("7f0a-7f0b", 16), 0x7f0a);
+    ck_assert_uint_eq(vl_text_number("g", 16), 0);
+}
+END_TEST
+
 START_TEST(percentages)
 {
     struct vl_text text = fresh();
@@ -346,6 +358,7 @@ Suite *vl_suite(void)
     tcase_add_loop_test(append, fixed_point, 0, COUNT_OF(fixed));
     tcase_add_loop_test(append, bytes_for_people, 0, COUNT_OF(sizes));
     tcase_add_test(append, bytes_are_near_the_truth);
+    tcase_add_test(append, numbers_are_read_as_far_as_they_go);
     tcase_add_loop_test(append, percentages, 0, COUNT_OF(shares));
     tcase_add_test(append, pads_to_a_column_of_the_line);
     suite_add_tcase(suite, append);

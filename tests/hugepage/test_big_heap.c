@@ -3,6 +3,7 @@
 #include "tests/api/support.h"
 
 #include "hugepage/big_heap.h"
+#include "hugepage/stall.h"
 #include "tests/fake_os.h"
 
 #include <sys/mman.h>
@@ -194,9 +195,10 @@ static void move(unsigned number, size_t bytes)
     resized(&held[number], bytes | 9);
 }
 
+/* Most a little more than 1 MB, or than 2: below that, none is moved. */
 static size_t random_bytes(uint64_t *random)
 {
-    return MB + random_size(random, 16 * MB);
+    return (1 + random_next(random) % 2) * MB + random_size(random, 16 * MB);
 }
 
 static void churn(size_t steps, uint64_t *random)
@@ -401,6 +403,7 @@ START_TEST(moved_pages)
     ck_assert_ptr_ne(moved, block);
     ck_assert_uint_eq(pattern_damage(moved, 3 * MB, 7), 3 * MB);
     ck_assert(is_zero(moved + 3 * MB, 2 * MB));
+    ck_assert_uint_eq(fake_os_last(FAKE_MOVE, block)->size, 2 * MB); /* the rest is copied */
     ck_assert_uint_eq(vl_get(&heap.blocks_used), 2);
     ck_assert_ptr_eq(fake_os_last(FAKE_MOVE, block)->to, moved);
     ck_assert(!vl_big_heap_give(&heap, block));
@@ -417,13 +420,13 @@ START_TEST(moved_pages)
 }
 END_TEST
 
-/* Grows `block` from its `bytes` by a megabyte with something in its way, so that it has to move. */
+/* Grows `block` from its `bytes` by 2 MB with something in its way, so that it has to move. */
 static char *move_on(char *block, size_t bytes)
 {
-    char *moved = vl_big_heap_move(&heap, block, bytes + MB);
+    char *moved = vl_big_heap_move(&heap, block, bytes + 2 * MB);
     ck_assert_ptr_nonnull(moved);
     ck_assert_uint_eq(pattern_damage(moved, bytes, 7), bytes);
-    pattern_fill(moved, bytes + MB, 7);
+    pattern_fill(moved, bytes + 2 * MB, 7);
     take(MB);
     return moved;
 }
@@ -431,14 +434,14 @@ static char *move_on(char *block, size_t bytes)
 START_TEST(moved_again_piece_by_piece)
 {
     enum { MOVES = VL_EXTENT_PIECES_MAX - 1 };
-    size_t bytes = MB;
+    size_t bytes = 2 * MB;
     char *block = take(bytes);
     take(MB);
     pattern_fill(block, bytes, 7);
-    for (unsigned moves = 1; moves <= MOVES; moves++, bytes += MB) {
+    for (unsigned moves = 1; moves <= MOVES; moves++, bytes += 2 * MB) {
         unsigned before = fake_os_count(FAKE_MOVE);
         block = move_on(block, bytes);
-        /* Each time it went, a megabyte more was the slice's own. */
+        /* Each time it went, 2 MB more were the slice's own. */
         ck_assert_uint_eq(fake_os_count(FAKE_MOVE) - before, moves);
     }
     ck_assert_uint_eq(heap.pieces, VL_EXTENT_PIECES_MAX);
@@ -500,7 +503,7 @@ START_TEST(move_fails_half_way)
     size_t bytes = 2 * MB;
     char *block = take(bytes);
     pattern_fill(block, bytes, 7);
-    for (; bytes < 5 * MB; bytes += MB)
+    for (; bytes < 8 * MB; bytes += 2 * MB)
         block = move_on(block, bytes);
     real_os = vl_os;
     moves_left = 2;
@@ -513,6 +516,96 @@ START_TEST(move_fails_half_way)
     give(moved);
     while (vl_big_heap_has_room(&heap, 4 * MB, 1))
         take(4 * MB); /* looks whether they are zero where they should be */
+}
+END_TEST
+
+/* Where two mappings of the kernel's meet; two can, where both can be seen. */
+static char *seams[2];
+static unsigned seams_met;
+
+static int refuse_seams(void *from, size_t size, void *to)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (seams[i] > (char *)from && seams[i] < (char *)from + size)
+            return seams_met++, -EFAULT;
+    return real_os->move(from, size, to);
+}
+
+/* Moves a block of 6 MB that has them at these places. */
+static char *move_over_seams(size_t first, size_t second)
+{
+    static struct vl_os os;
+    char *block = take(6 * MB);
+    pattern_fill(block, 6 * MB, 7);
+    seams[0] = block + first;
+    seams[1] = block + second;
+    real_os = vl_os;
+    os = *vl_os;
+    os.move = refuse_seams;
+    vl_os = &os;
+    char *moved = move_on(block, 6 * MB);
+    vl_os = real_os;
+    ck_assert_ptr_ne(moved, block);
+    return moved;
+}
+
+START_TEST(moved_over_seams_of_the_kernel)
+{
+    static const size_t places[][2] = {
+        {2 * MB, 4 * MB}, {2 * MB, 2 * MB}, {4 * MB, 4 * MB}, {4 * MB, 5 * MB}};
+    char *moved = move_over_seams(places[_i][0], places[_i][1]);
+    ck_assert_uint_le(seams_met, 4);
+    ck_assert(!heap.move_failed);
+    ck_assert_uint_ge(heap.pieces, 3); /* one seam that is next to another may pass unnoticed */
+    ck_assert_ptr_nonnull(vl_big_heap_move(&heap, moved, 9 * MB));
+    ck_assert_uint_eq(count_lost(), 0);
+}
+END_TEST
+
+/* In the middle of a huge page: that one is copied. */
+START_TEST(moved_around_an_odd_seam)
+{
+    static const size_t places[] = {MB + VL_PAGE_SIZE, 3 * MB, 5 * MB};
+    char *moved = move_over_seams(places[_i], places[_i]);
+    ck_assert(!heap.move_failed);
+    ck_assert_uint_le(heap.pieces, 4);
+    ck_assert_uint_eq(count_lost(), 0);
+    give(moved);
+    while (vl_big_heap_has_room(&heap, 4 * MB, 1))
+        take(4 * MB); /* looks whether they are zero where they should be */
+}
+END_TEST
+
+/* It has no huge page of its own. */
+START_TEST(a_block_below_2_mb_does_not_move)
+{
+    char *block = take_dirty(2 * MB - VL_GRAIN_SIZE);
+    ck_assert_ptr_null(vl_big_heap_move(&heap, block, 4 * MB));
+    ck_assert_uint_eq(fake_os_count(FAKE_MOVE), 0);
+    ck_assert_uint_eq(vl_get(&heap.blocks_used), 1);
+}
+END_TEST
+
+/* Two mappings that the kernel does not join, with pages of both in a block. */
+START_TEST(seams_that_the_kernel_makes)
+{
+    enum { FAULTED_APART = 4 };
+    char *block = take(8 * MB), *old = block;
+    for (size_t i = 0; i < FAULTED_APART; i++)
+        ck_assert_int_eq(
+            mprotect(block + i * 2 * MB, 2 * MB, i % 2 == 0 ? PROT_READ : PROT_READ | PROT_WRITE),
+            0);
+    for (size_t i = 1; i < FAULTED_APART; i += 2)
+        memset(block + i * 2 * MB, 1, 2 * MB);
+    for (size_t i = 0; i < FAULTED_APART; i += 2) {
+        ck_assert_int_eq(mprotect(block + i * 2 * MB, 2 * MB, PROT_READ | PROT_WRITE), 0);
+        memset(block + i * 2 * MB, 1, 2 * MB);
+    }
+    pattern_fill(block, 8 * MB, 7);
+    block = move_on(block, 8 * MB);
+    ck_assert_ptr_ne(block, old);
+    ck_assert(!heap.move_failed);
+    ck_assert_uint_eq(count_lost(), 0);
 }
 END_TEST
 
@@ -563,6 +656,68 @@ START_TEST(renew_and_discard_fail)
     give(moved);
     while (vl_big_heap_has_room(&heap, 4 * MB, 1))
         take(4 * MB);
+}
+END_TEST
+
+/* --- Huge pages that are slow to come --- */
+
+enum { HOLD_MS = 1000 };
+
+/* A touch that the kernel has compacted memory for. */
+static void stall(void)
+{
+    static char memory;
+    fake_os_set_touch(1000, 1);
+    vl_stall_watch_touch(&memory);
+    for (uint64_t i = 0; !vl_stall_is_held() && i < 100; i++) {
+        fake_os_set_touch(5000000, 2);
+        vl_stall_watch_touch(&memory);
+    }
+}
+
+static bool covers_all(const struct fake_os_record *advice)
+{
+    return advice != NULL && advice->start == (void *)heap.slice->start &&
+           advice->size == SLICE_SIZE;
+}
+
+START_TEST(done_without_for_a_while)
+{
+    char *before = take(4 * MB);
+    stall();
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_SMALL), 0);
+    char *block = take(4 * MB);
+    ck_assert(covers_all(fake_os_last(FAKE_ADVISE_SMALL, block)));
+    take(4 * MB);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_SMALL), 1);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_HUGE), 0);
+    give(before);
+
+    fake_os_sleep(HOLD_MS);
+    block = take(4 * MB);
+    ck_assert(covers_all(fake_os_last(FAKE_ADVISE_HUGE, block)));
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_HUGE), 1);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_SMALL), 1);
+}
+END_TEST
+
+/* Memory that comes anew meanwhile is as all other. */
+START_TEST(renewed_without_for_a_while)
+{
+    char *moved = vl_big_heap_move(&heap, take_dirty(4 * MB), 4 * MB);
+    stall();
+    take(2 * MB);
+    give(moved);
+    ck_assert_uint_eq(fake_os_last(FAKE_ADVISE_SMALL, moved)->size, 4 * MB);
+}
+END_TEST
+
+START_TEST(thp_does_not_hold_back)
+{
+    vl_options.hugepage_mode = VL_HUGEPAGE_THP;
+    stall();
+    take(4 * MB);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_SMALL), 0);
 }
 END_TEST
 
@@ -1090,6 +1245,7 @@ Suite *vl_suite(void)
     TCase *resize = tcase_create("resize");
     TCase *moves = tcase_create("move");
     TCase *kept = timed_case("kept", 30);
+    TCase *hold = tcase_create("hold");
     TCase *exact = tcase_create("exact");
     TCase *failures = timed_case("failures", 60);
     TCase *fork = timed_case("fork", 60);
@@ -1116,11 +1272,21 @@ Suite *vl_suite(void)
     tcase_add_test(moves, moved_then_grown_then_moved);
     tcase_add_test(moves, moved_then_cut);
     tcase_add_loop_test(moves, move_fails_half_way, 0, 2);
+    tcase_add_loop_test(moves, moved_over_seams_of_the_kernel, 0, 4);
+    tcase_add_loop_test(moves, moved_around_an_odd_seam, 0, 3);
+    tcase_add_test(moves, a_block_below_2_mb_does_not_move);
+    tcase_add_test(moves, seams_that_the_kernel_makes);
     tcase_add_test(moves, the_rest_of_a_moved_block_is_renewed);
     tcase_add_test(moves, move_fails);
     tcase_add_test(moves, renew_fails);
     tcase_add_test(moves, renew_and_discard_fail);
     suite_add_tcase(suite, moves);
+
+    tcase_add_checked_fixture(hold, start_world, NULL);
+    tcase_add_test(hold, done_without_for_a_while);
+    tcase_add_test(hold, renewed_without_for_a_while);
+    tcase_add_test(hold, thp_does_not_hold_back);
+    suite_add_tcase(suite, hold);
 
     tcase_add_checked_fixture(kept, start_world, NULL);
     tcase_add_test(kept, kept_for_any_size);

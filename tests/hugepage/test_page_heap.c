@@ -34,9 +34,9 @@ static void start_world(void)
 
 /* --- Runs --- */
 
-static bool take(struct vl_run *run, unsigned pages, unsigned align, enum vl_population population)
+static bool take(struct vl_run *run, unsigned pages, unsigned align)
 {
-    bool taken = vl_page_heap_take(&heap, pages, align, population, run);
+    bool taken = vl_page_heap_take(&heap, pages, align, run);
     if (!taken)
         return false;
     ck_assert_ptr_eq(run->slice, heap.slice);
@@ -45,7 +45,6 @@ static bool take(struct vl_run *run, unsigned pages, unsigned align, enum vl_pop
     ck_assert_ptr_eq(run->start, vl_region_start(run->region) + run->page * VL_PAGE_SIZE);
     ck_assert_ptr_eq(vl_region_of(heap.slice, run->start), run->region);
     ck_assert_uint_eq(vl_page_in_region(heap.slice, run->start), run->page);
-    ck_assert_uint_eq(run->region->population, population);
     ck_assert(!run->zeroed || is_zero(run->start, pages * VL_PAGE_SIZE));
     return true;
 }
@@ -53,7 +52,7 @@ static bool take(struct vl_run *run, unsigned pages, unsigned align, enum vl_pop
 static struct vl_run must_take(unsigned pages)
 {
     struct vl_run run;
-    ck_assert(take(&run, pages, 1, VL_DENSE));
+    ck_assert(take(&run, pages, 1));
     return run;
 }
 
@@ -69,10 +68,10 @@ static uint64_t *mark_of(const struct vl_run *run, unsigned number)
     return (uint64_t *)(number % 2 == 0 ? page : page + VL_PAGE_SIZE - sizeof(uint64_t));
 }
 
-static bool hold(unsigned pages, unsigned align, enum vl_population population)
+static bool hold(unsigned pages, unsigned align)
 {
     struct vl_run *run = &held[held_count];
-    if (held_count == RUNS || !take(run, pages, align, population))
+    if (held_count == RUNS || !take(run, pages, align))
         return false;
     for (unsigned i = 0; i < 2 * pages; i++)
         *mark_of(run, i) = (uintptr_t)run->start + i;
@@ -122,7 +121,7 @@ static void check_nothing_is_lost(void)
     struct vl_run all[REGIONS], more;
     for (unsigned i = 0; i < REGIONS; i++)
         all[i] = must_take(VL_REGION_PAGES);
-    ck_assert(!take(&more, 1, 1, VL_DENSE));
+    ck_assert(!take(&more, 1, 1));
     for (unsigned i = 0; i < REGIONS; i++)
         give(&all[i]);
     check_counts();
@@ -163,7 +162,7 @@ static bool churn(size_t steps)
         if (step / 200 % 2 == choice % 8 / 7) {
             unsigned pages = (unsigned)random_size(&random, 256);
             unsigned align = 1u << (choice >> 8) % 9;
-            if (hold(pages, align, choice >> 16 & 1 ? VL_DENSE : VL_SPARSE))
+            if (hold(pages, align))
                 zeroed_again |= held[held_count - 1].zeroed && vl_get(&heap.purged_bytes) != 0 &&
                                 heap.fresh == REGIONS;
         } else if (held_count > 0) {
@@ -295,17 +294,6 @@ START_TEST(a_full_slice)
     check_nothing_is_lost();
     struct vl_run run = must_take(VL_REGION_PAGES - 1), page = must_take(1);
     ck_assert_ptr_eq(run.region, page.region);
-}
-END_TEST
-
-START_TEST(populations_do_not_mix)
-{
-    struct vl_run dense = must_take(1), sparse;
-    ck_assert(take(&sparse, 1, 1, VL_SPARSE));
-    ck_assert_ptr_ne(dense.region, sparse.region);
-    give(&sparse);
-    struct vl_run again = must_take(1);
-    ck_assert_ptr_eq(again.region, dense.region);
 }
 END_TEST
 
@@ -501,14 +489,14 @@ START_TEST(protect_fails)
     struct vl_run run;
     for (unsigned nth = 1; nth <= 3; nth++) {
         fake_os_fail_from(FAKE_PROTECT, nth, ENOMEM);
-        ck_assert(!take(&run, VL_REGION_PAGES, 1, VL_DENSE));
+        ck_assert(!take(&run, VL_REGION_PAGES, 1));
         check_counts();
         fake_os_heal();
     }
     /* Each extension fails somewhere the first time round. */
     for (unsigned nth = 1; held_count < REGIONS; nth = nth % 6 + 1) {
         fake_os_fail(FAKE_PROTECT, nth, ENOMEM);
-        hold(VL_REGION_PAGES, 1, VL_DENSE);
+        hold(VL_REGION_PAGES, 1);
         check_counts();
     }
     fake_os_heal();
@@ -546,13 +534,11 @@ END_TEST
 static void tear(uint64_t *random)
 {
     heap.lock.word = random_next(random) % 2 == 0 ? VL_LOCK_HELD : VL_LOCK_CONTENDED;
-    for (int i = 0; i < VL_POPULATIONS; i++) {
-        for (unsigned word = 0; word < VL_REGION_BUCKET_WORDS; word++)
-            heap.active[i].occupied[word] = random_next(random);
-        for (unsigned bucket = 0; bucket < VL_REGION_BUCKETS; bucket++)
-            heap.active[i].buckets[bucket].first =
-                vl_slice_unit(heap.slice, random_next(random) % REGIONS);
-    }
+    for (unsigned word = 0; word < VL_REGION_BUCKET_WORDS; word++)
+        heap.active.occupied[word] = random_next(random);
+    for (unsigned bucket = 0; bucket < VL_REGION_BUCKETS; bucket++)
+        heap.active.buckets[bucket].first =
+            vl_slice_unit(heap.slice, random_next(random) % REGIONS);
     heap.empty.first = heap.clean.last = vl_slice_unit(heap.slice, 0);
     vl_set(&heap.pages_used, random_next(random));
     vl_set(&heap.regions_active, 12345);
@@ -622,7 +608,7 @@ START_TEST(pools_of_all_sizes)
     unsigned pool = pools[_i], got = pool < REGIONS ? pool : REGIONS;
     fake_os_set_pool(pool);
     for (unsigned i = 0; i < REGIONS; i++)
-        ck_assert(hold(VL_REGION_PAGES, 1, VL_DENSE));
+        ck_assert(hold(VL_REGION_PAGES, 1));
     check_pool(got, REGIONS - got);
     ck_assert_uint_eq(fake_os_pool(), pool - got);
     for (unsigned i = 0; i < REGIONS; i++)
@@ -687,7 +673,7 @@ START_TEST(a_page_that_does_not_come)
     fake_os_set_pool(64);
     fake_os_fail(FAKE_ADVISE_POPULATE, 2, EFAULT);
     for (unsigned i = 0; i < 3; i++)
-        ck_assert(hold(VL_REGION_PAGES, 1, VL_DENSE));
+        ck_assert(hold(VL_REGION_PAGES, 1));
     check_pool(2, 1);
     ck_assert_uint_eq(fake_os_pool(), 62);
     drop_all();
@@ -705,12 +691,12 @@ START_TEST(a_lost_region)
         run = must_take(VL_REGION_PAGES);
         ck_assert_ptr_ne(run.start, (char *)heap.slice->start);
     }
-    ck_assert(!take(&run, 1, 1, VL_DENSE));
+    ck_assert(!take(&run, 1, 1));
     ck_assert_uint_eq(vl_get(&heap.hugetlb_refused), REGIONS);
     heap.lock.word = VL_LOCK_HELD;
     vl_page_heap_after_fork(&heap);
     ck_assert_uint_eq(vl_get(&heap.regions_active), REGIONS - 1);
-    ck_assert(!take(&run, 1, 1, VL_DENSE));
+    ck_assert(!take(&run, 1, 1));
 }
 END_TEST
 
@@ -751,7 +737,7 @@ START_TEST(fork_with_pages_of_the_pool)
 {
     fake_os_set_pool(5);
     for (unsigned i = 0; i < 8; i++)
-        hold(VL_REGION_PAGES, 1, VL_DENSE);
+        hold(VL_REGION_PAGES, 1);
     drop(3);
     heap.lock.word = VL_LOCK_HELD;
     vl_set(&heap.hugetlb_bytes, 12345);
@@ -785,10 +771,107 @@ START_TEST(closed)
     give(&run);
     ck_assert(vl_page_heap_close(&heap));
     ck_assert(!vl_page_heap_close(&heap));
-    ck_assert(!take(&run, 1, 1, VL_DENSE));
+    ck_assert(!take(&run, 1, 1));
     ck_assert_uint_eq(vl_page_heap_purge(&heap, 0), 0);
     ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_DISCARD), 0);
     check_counts();
+}
+END_TEST
+
+/* --- Records of regions --- */
+
+static void take_all_regions(struct vl_run runs[REGIONS])
+{
+    for (unsigned i = 0; i < REGIONS; i++)
+        memset((runs[i] = must_take(VL_REGION_PAGES)).start, 1, VL_REGION_SIZE);
+}
+
+/* All but one, the sixth: those before it keep their records. */
+START_TEST(records_at_the_end_go_back)
+{
+    struct vl_run runs[REGIONS];
+    take_all_regions(runs);
+    for (unsigned i = 0; i < REGIONS; i++)
+        if (i != 5)
+            give(&runs[i]);
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, 0), (REGIONS - 1) * VL_REGION_SIZE);
+    ck_assert_uint_eq(heap.fresh, 6);
+    ck_assert_uint_eq(vl_get(&heap.regions_clean), 5);
+    ck_assert(is_zero(vl_slice_unit(heap.slice, 7), (REGIONS - 7) * sizeof(struct vl_region)));
+    give(&runs[5]);
+    vl_page_heap_purge(&heap, 0);
+    ck_assert_uint_eq(heap.fresh, 6); /* so few are not worth it */
+    check_nothing_is_lost();
+}
+END_TEST
+
+/* What another thread does while records go back. */
+static void (*meanwhile)(void);
+static struct vl_run taken_meanwhile;
+
+static int do_meanwhile(void *start, size_t size, enum vl_advice advice)
+{
+    void (*action)(void) = meanwhile;
+    if (action != NULL && advice == VL_ADVICE_DISCARD && start >= (void *)heap.slice->units &&
+        start < (void *)heap.slice->start) {
+        meanwhile = NULL;
+        action();
+    }
+    return vl_os_linux.advise(start, size, advice);
+}
+
+static void purge_and(void (*action)(void))
+{
+    static struct vl_os hooked;
+    hooked = *vl_os;
+    hooked.advise = do_meanwhile;
+    vl_os = &hooked;
+    meanwhile = action;
+    vl_page_heap_purge(&heap, 0);
+    ck_assert(meanwhile == NULL);
+}
+
+static void take_a_region(void)
+{
+    taken_meanwhile = must_take(VL_REGION_PAGES);
+}
+
+START_TEST(records_go_back_while_others_take_regions)
+{
+    struct vl_run runs[REGIONS - 1];
+    for (unsigned i = 0; i < REGIONS - 1; i++)
+        runs[i] = must_take(VL_REGION_PAGES);
+    for (unsigned i = 0; i < REGIONS - 1; i++)
+        give(&runs[i]);
+    purge_and(take_a_region);
+    ck_assert_ptr_eq(taken_meanwhile.region, vl_slice_unit(heap.slice, REGIONS - 1));
+    ck_assert_uint_eq(heap.fresh, REGIONS);
+    ck_assert_uint_eq(vl_get(&heap.regions_clean), REGIONS - 1);
+    give(&taken_meanwhile);
+    check_counts();
+    check_nothing_is_lost();
+}
+END_TEST
+
+static struct vl_run given_meanwhile;
+
+static void give_and_purge(void)
+{
+    give(&given_meanwhile);
+    ck_assert_uint_eq(vl_page_heap_purge(&heap, 0), VL_REGION_SIZE);
+}
+
+START_TEST(two_give_records_back_at_the_same_time)
+{
+    struct vl_run runs[REGIONS];
+    take_all_regions(runs);
+    for (unsigned i = 1; i < REGIONS; i++)
+        give(&runs[i]);
+    given_meanwhile = runs[0];
+    purge_and(give_and_purge);
+    check_counts();
+    ck_assert_uint_eq(vl_get(&heap.regions_clean), heap.fresh);
+    check_nothing_is_lost();
 }
 END_TEST
 
@@ -807,7 +890,6 @@ Suite *vl_suite(void)
     tcase_add_test(runs, plan_by_mode);
     tcase_add_test(runs, random_runs);
     tcase_add_test(runs, a_full_slice);
-    tcase_add_test(runs, populations_do_not_mix);
     tcase_add_test(runs, memory_that_is_there_comes_first);
     suite_add_tcase(suite, runs);
 
@@ -831,6 +913,9 @@ Suite *vl_suite(void)
     tcase_add_test(purge, never);
     tcase_add_test(purge, at_once);
     tcase_add_test(purge, zeroed_is_known_by_the_page);
+    tcase_add_test(purge, records_at_the_end_go_back);
+    tcase_add_test(purge, records_go_back_while_others_take_regions);
+    tcase_add_test(purge, two_give_records_back_at_the_same_time);
     suite_add_tcase(suite, purge);
 
     tcase_add_checked_fixture(failures, start_world, NULL);

@@ -4,6 +4,8 @@
  */
 #include "tests/api/support.h"
 
+#define VL_PARKING_STACKS 2
+#include "cache/parking.c"
 #include "cache/thread.c"
 
 #include <sys/mman.h>
@@ -87,6 +89,23 @@ size_t vl_place_purge(uint64_t age_ms)
     return (void)age_ms, 0;
 }
 
+void vl_purger_wake(bool may_make)
+{
+    (void)may_make;
+}
+
+_Atomic bool vl_reserve_wanted;
+
+void vl_reserve_look(uint64_t more)
+{
+    (void)more;
+}
+
+size_t vl_trim(void)
+{
+    return 0;
+}
+
 void vl_fork_watch(void)
 {
 }
@@ -96,7 +115,14 @@ static int accept_access(void *start, size_t size, enum vl_access access)
     return (void)start, (void)size, (void)access, 0;
 }
 
-static const struct vl_os model_os = {.protect = accept_access, .yield = explore_yield};
+/* All on one CPU, so that they meet at one stack; the other one is empty. */
+static int run_there(unsigned *cpu, unsigned *node)
+{
+    return *cpu = *node = 0;
+}
+
+static const struct vl_os model_os = {
+    .protect = accept_access, .yield = explore_yield, .where = run_there};
 
 static void start_world(void)
 {
@@ -399,11 +425,12 @@ static void begin_and_end(void)
 static void check_parked(void)
 {
     bool found[CACHES] = {false};
-    uint32_t id, count = 0;
-    for (; (id = vl_idstack_pop(&vl_exchanges[0].parked, link_of)) != 0; count++) {
-        explore_assert(!found[id]);
-        found[id] = true;
-        vl_cache_flush(vl_pool_item(&vl_cache_pool, id));
+    struct vl_cache *cache;
+    uint32_t count = 0;
+    for (; (cache = vl_parking_get(0)) != NULL; count++) {
+        explore_assert(!found[cache_id(cache)]);
+        found[cache_id(cache)] = true;
+        vl_cache_flush(cache);
     }
     explore_assert(count == vl_pool_end(&vl_cache_pool) - 1);
     empty_depot();
@@ -457,14 +484,14 @@ END_TEST
 
 START_TEST(a_torn_stack_of_parked_ones_loses_some)
 {
-    assert_torn_is_found(parking(on_thread_exit), &vl_exchanges[0].parked.word);
+    assert_torn_is_found(parking(on_thread_exit), &parkings[0].of_cpu[0].word);
 }
 END_TEST
 
 START_TEST(the_top_alone_does_not_tell)
 {
     struct explore scenario = parking(on_thread_exit);
-    scenario.fault = (struct explore_fault){EXPLORE_BLIND, &vl_exchanges[0].parked.word, VL_ID_MAX};
+    scenario.fault = (struct explore_fault){EXPLORE_BLIND, &parkings[0].of_cpu[0].word, VL_ID_MAX};
     assert_found(scenario);
 }
 END_TEST

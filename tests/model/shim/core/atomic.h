@@ -48,6 +48,7 @@
 #define vl_get_acquire(object)        atomic_load_explicit((object), memory_order_acquire)
 #define vl_set_release(object, value) atomic_store_explicit((object), (value), memory_order_release)
 #define vl_add(object, value)         atomic_fetch_add_explicit((object), (value), memory_order_relaxed)
+#define vl_set_if_other(object, value) ((void)(vl_get(object) != (value) && (vl_set((object), (value)), true)))
 #define vl_swap_if(object, old, new)                                                    \
     atomic_compare_exchange_weak_explicit((object), (old), (new), memory_order_acq_rel, \
                                           memory_order_acquire)

@@ -1,0 +1,22 @@
+/*
+ * report - what the heap holds, printed: for people, and for programs.
+ *
+ * Lines are put together on the stack and written as wholes, the summary and the object at once, so that
+ * those of several processes do not mix.
+ */
+#ifndef VL_CACHE_REPORT_H
+#define VL_CACHE_REPORT_H
+
+#include "hugepage/hugepage.h"
+
+/* The summary that VALLOC_STATS=1 prints, and the object that VALLOC_STATS=json does. */
+void vl_report_print(int fd);
+void vl_report_print_json(int fd);
+
+/* For people: what an object of huge pages holds, and how many of them the process got. */
+void vl_report_hugepages(struct vl_text *text, const struct vl_holding *holding);
+
+/* As VALLOC_STATS says. */
+void vl_report_at_exit(int fd);
+
+#endif
