@@ -1,6 +1,7 @@
 # man - manual pages.  There is no valloc.3: that name is the C library's.
 
 dist_man_MANS = \
+	%D%/valloc-map.1 \
 	%D%/valloc-run.1 \
 	%D%/valloc.7 \
 	%D%/valloc_count_calls.3 \

@@ -111,6 +111,7 @@ EXTRA_DIST += \
 	%D%/install.sh \
 	%D%/judge.sh \
 	%D%/layers.sh \
+	%D%/map.sh \
 	%D%/mutations \
 	%D%/preload.sh \
 	%D%/programs \
@@ -184,7 +185,7 @@ TESTS += $(MODEL_TESTS)
 endif
 TESTS += %D%/layers.sh %D%/docs.sh
 if VL_CAN_PRELOAD
-TESTS += %D%/run.sh
+TESTS += %D%/run.sh %D%/map.sh
 if VL_HAVE_CHECK
 TESTS += $(API_TESTS)
 endif
@@ -220,11 +221,13 @@ check-TESTS: $(check_PROGRAMS) $(check_LIBRARIES)
 	$(SHELL) $(srcdir)/scripts/count-tests.sh $(TEST_LOGS); \
 	exit $$status
 
-# valloc-run where it was installed.
+# valloc-run and valloc-map where they were installed.
 if VL_CAN_PRELOAD
 installcheck-local:
 	VL_RUN='$(DESTDIR)$(bindir)/valloc-run' VL_LIBRARY='$(DESTDIR)$(libdir)/libvalloc.so' \
 	CC='$(CC)' $(SHELL) $(srcdir)/%D%/run.sh
+	srcdir='$(srcdir)' VL_MAP='$(DESTDIR)$(bindir)/valloc-map' VL_LIBRARY='$(DESTDIR)$(libdir)/libvalloc.so' \
+	CC='$(CC)' $(SHELL) $(srcdir)/%D%/map.sh
 endif
 
 # The same with more random work, and over again until something fails.
