@@ -4,6 +4,9 @@ EXTRA_DIST += \
 	%D%/concurrency.md \
 	%D%/design.md \
 	%D%/numbers.md \
+	%D%/plots/phases.png \
+	%D%/plots/redis.png \
+	%D%/plots/refill.png \
 	%D%/testing.md \
 	CHANGELOG.md \
 	CONTRIBUTING.md

@@ -9,7 +9,7 @@ documents=README.md
 for document in docs/*.md; do
     [ -f "$document" ] && documents="$documents $document"
 done
-folders='core|hugepage|numa|cache|include|run|tests|bench|man|docs|scripts|m4'
+folders='core|hugepage|numa|cache|include|run|map|tests|bench|man|docs|scripts|m4'
 
 scratch=$(mktemp -d) || exit 99
 trap 'rm -rf "$scratch"' EXIT

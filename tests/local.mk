@@ -9,6 +9,8 @@
 #                   preloaded
 #   C++ programs    the same in C++
 #   scripts         on the sources and on the finished library
+#   machines        tests/qemu/machines/NAME: some of these programs, and tests/qemu/placement.c, on
+#                   machines with several nodes, which qemu emulates
 
 UNIT_TESTS = \
 	%D%/cache/test_boot \
@@ -115,6 +117,10 @@ EXTRA_DIST += \
 	%D%/mutations \
 	%D%/preload.sh \
 	%D%/programs \
+	%D%/qemu.sh \
+	%D%/qemu/guest \
+	%D%/qemu/machines \
+	%D%/qemu/run \
 	%D%/run.sh
 
 # ---------------------------------------------------------------------------
@@ -137,6 +143,11 @@ endif
 if VL_HAVE_CXX
 check_PROGRAMS += $(CXX_TESTS)
 endif
+
+# It knows libc's names only, and is run by tests/qemu/run.
+check_PROGRAMS += %D%/qemu/placement
+%C%_qemu_placement_SOURCES = %D%/qemu/placement.c
+%C%_qemu_placement_LDADD =
 
 %C%_api_throws_SOURCES = %D%/api/throws.cc
 %C%_api_throws_LDADD =
@@ -171,7 +182,7 @@ SUFFIXES = .verify
 
 $(VERIFY_TESTS): $(test_headers) %D%/libharness_verify.a libvalloc_verify.a
 
-MOSTLYCLEANFILES += $(VERIFY_TESTS)
+MOSTLYCLEANFILES += $(VERIFY_TESTS) %D%/qemu/initramfs.* %D%/qemu/*.log
 
 # ---------------------------------------------------------------------------
 # Running
@@ -195,6 +206,11 @@ endif
 endif
 if VL_PRISTINE
 TESTS += %D%/exports.sh %D%/install.sh
+if VL_CAN_PRELOAD
+if VL_HAVE_CHECK
+TESTS += %D%/qemu.sh
+endif
+endif
 endif
 
 TEST_EXTENSIONS = .sh
@@ -258,4 +274,8 @@ endif
 check-programs: all
 	$(srcdir)/%D%/programs/run --library .libs/libvalloc.so
 
-.PHONY: check-long check-loop check-mutations check-programs
+# All machines of tests/qemu, or MACHINES="NAME ...".
+check-numa: all $(check_PROGRAMS)
+	$(srcdir)/%D%/qemu/run $(MACHINES)
+
+.PHONY: check-long check-loop check-mutations check-numa check-programs

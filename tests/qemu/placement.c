@@ -1,0 +1,629 @@
+/*
+ * placement - on which nodes the pages of a program's blocks lie.
+ *
+ *      placement small            blocks of threads that are pinned, one on each node
+ *      placement big MEGABYTES    one block that these threads touch in parallel
+ *      placement overflow MEGABYTES   more than the smallest node has, from a thread there
+ *      placement policy           whatever numactl or a cpuset has ordered
+ *
+ * It knows libc's names only, so any malloc can be preloaded, and asks the kernel where pages are
+ * (move_pages), never the clock: an emulator's time means nothing. Each finding is one line,
+ * "pass: TITLE: FIGURE, BOUND" or "fail: ..."; what it needs for itself is not malloc's.
+ */
+#include <errno.h>
+#include <linux/mempolicy.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    NODES_MAX = 64, /* a bit each in a word */
+    DISTANCE_MAX = 255,
+    PAGE = 4096,
+    /* Of one thread; some 900 pages on each node, so that one per cent is more than one page. */
+    SMALL_BLOCKS = 20000,
+    SMALL_MIN = 24,
+    SMALL_MAX = 323,
+    /* Room for twice the pages of a thread's blocks: the table is a hash. A power of two. */
+    PAGE_TABLE = 1 << 17,
+    PAGES_AT_ONCE = 1024,
+};
+
+#define KB ((size_t)1 << 10)
+#define MB ((size_t)1 << 20)
+
+_Noreturn static void die(const char *what)
+{
+    perror(what);
+    exit(2);
+}
+
+/* Compilers may drop a malloc whose block nobody looks at. */
+static inline void *opaque(void *block)
+{
+    __asm__ volatile("" : "+r"(block) : : "memory");
+    return block;
+}
+
+/* Tables of our own, which must not lie among the blocks. */
+static void *map_table(size_t bytes)
+{
+    void *table = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (table == MAP_FAILED)
+        die("mmap");
+    return table;
+}
+
+/* --- The machine --- */
+
+struct node {
+    uint64_t memory_kb;
+    uint64_t free_kb; /* when the program began */
+    cpu_set_t cpus;
+    unsigned distance[NODES_MAX];
+};
+
+static struct node nodes[NODES_MAX];
+static unsigned node_count;
+static uint64_t with_memory;      /* nodes of which this process may have memory: a bit each */
+static uint64_t with_cpus;        /* nodes with processors that it may use */
+static unsigned homes[NODES_MAX]; /* of the threads: the nodes with processors */
+static unsigned thread_count;
+
+static FILE *open_node_file(unsigned node, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/sys/devices/system/node/node%u/%s", node, name);
+    return fopen(path, "r");
+}
+
+static void read_cpus(unsigned node, const cpu_set_t *allowed)
+{
+    FILE *file = open_node_file(node, "cpulist");
+    unsigned first, last;
+    while (file != NULL && fscanf(file, "%u", &first) == 1) {
+        last = first;
+        if (fscanf(file, "-%u", &last) == 1)
+            last = last < CPU_SETSIZE ? last : CPU_SETSIZE - 1;
+        for (unsigned cpu = first; cpu <= last; cpu++)
+            if (CPU_ISSET(cpu, allowed))
+                CPU_SET(cpu, &nodes[node].cpus);
+        if (fgetc(file) != ',')
+            break;
+    }
+    if (file != NULL)
+        fclose(file);
+}
+
+static void read_memory(unsigned node)
+{
+    FILE *file = open_node_file(node, "meminfo");
+    char line[128];
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        sscanf(line, "Node %*u MemTotal: %lu", &nodes[node].memory_kb);
+        sscanf(line, "Node %*u MemFree: %lu", &nodes[node].free_kb);
+    }
+    if (file != NULL)
+        fclose(file);
+}
+
+static void read_distances(unsigned node)
+{
+    FILE *file = open_node_file(node, "distance");
+    for (unsigned other = 0; other < NODES_MAX; other++)
+        if (file == NULL || fscanf(file, "%u", &nodes[node].distance[other]) != 1)
+            nodes[node].distance[other] = DISTANCE_MAX;
+    if (file != NULL)
+        fclose(file);
+}
+
+static void read_machine(void)
+{
+    cpu_set_t cpus;
+    unsigned long mems = 0;
+    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
+        die("sched_getaffinity");
+    if (syscall(SYS_get_mempolicy, NULL, &mems, NODES_MAX + 1, NULL, MPOL_F_MEMS_ALLOWED) != 0)
+        die("get_mempolicy");
+    for (unsigned node = 0; node < NODES_MAX; node++) {
+        read_memory(node);
+        read_cpus(node, &cpus);
+        read_distances(node);
+        if (nodes[node].memory_kb > 0 && (mems >> node & 1) != 0)
+            with_memory |= (uint64_t)1 << node;
+        if (CPU_COUNT(&nodes[node].cpus) > 0) {
+            with_cpus |= (uint64_t)1 << node;
+            homes[thread_count++] = node;
+        }
+        if (((with_memory | with_cpus) >> node & 1) != 0)
+            node_count = node + 1;
+    }
+}
+
+/* Of `choice`, the nodes that none is nearer to this one than. */
+static uint64_t nearest(unsigned node, uint64_t choice)
+{
+    unsigned least = UINT32_MAX;
+    uint64_t found = 0;
+    for (unsigned other = 0; other < node_count; other++) {
+        unsigned distance = nodes[node].distance[other];
+        if ((choice >> other & 1) == 0 || distance > least)
+            continue;
+        found = distance < least ? 0 : found;
+        found |= (uint64_t)1 << other;
+        least = distance;
+    }
+    return found;
+}
+
+/* Where memory of a thread on this node belongs: there, or, if there is none, as near as may be. */
+static uint64_t rightful(unsigned node)
+{
+    return nearest(node, with_memory);
+}
+
+static void pin(unsigned node)
+{
+    if (sched_setaffinity(0, sizeof nodes[node].cpus, &nodes[node].cpus) != 0)
+        die("sched_setaffinity");
+}
+
+/* --- Where pages are --- */
+
+struct census {
+    size_t pages;
+    size_t on[NODES_MAX];
+};
+
+static void count_pages(struct census *census, void **pages, size_t count)
+{
+    int where[PAGES_AT_ONCE];
+    for (size_t done = 0; done < count; done += PAGES_AT_ONCE) {
+        size_t step = count - done < PAGES_AT_ONCE ? count - done : PAGES_AT_ONCE;
+        if (syscall(SYS_move_pages, 0, step, pages + done, NULL, where, 0) != 0)
+            die("move_pages");
+        for (size_t i = 0; i < step; i++)
+            if (where[i] >= 0 && where[i] < NODES_MAX)
+                census->on[where[i]]++;
+    }
+    census->pages += count;
+}
+
+static void count_range(struct census *census, char *start, size_t bytes)
+{
+    void *pages[PAGES_AT_ONCE];
+    size_t count = 0;
+    for (size_t offset = 0; offset < bytes; offset += PAGE) {
+        pages[count++] = start + offset;
+        if (count == PAGES_AT_ONCE || offset + PAGE >= bytes) {
+            count_pages(census, pages, count);
+            count = 0;
+        }
+    }
+}
+
+struct block {
+    char *start;
+    size_t bytes;
+};
+
+/* Each page once, however many blocks lie in it. */
+static void count_blocks(struct census *census, const struct block *blocks, size_t block_count)
+{
+    void **table = map_table(PAGE_TABLE * sizeof *table);
+    for (size_t i = 0; i < block_count; i++) {
+        uintptr_t last = (uintptr_t)(blocks[i].start + blocks[i].bytes - 1) / PAGE;
+        for (uintptr_t page = (uintptr_t)blocks[i].start / PAGE; page <= last; page++) {
+            size_t slot = page % PAGE_TABLE;
+            while (table[slot] != NULL && (uintptr_t)table[slot] != page * PAGE)
+                slot = (slot + 1) % PAGE_TABLE;
+            table[slot] = (void *)(page * PAGE);
+        }
+    }
+    size_t count = 0;
+    for (size_t slot = 0; slot < PAGE_TABLE; slot++)
+        if (table[slot] != NULL)
+            table[count++] = table[slot];
+    count_pages(census, table, count);
+    munmap(table, PAGE_TABLE * sizeof *table);
+}
+
+static size_t pages_on(const struct census *census, uint64_t choice)
+{
+    size_t pages = 0;
+    for (unsigned node = 0; node < node_count; node++)
+        if ((choice >> node & 1) != 0)
+            pages += census->on[node];
+    return pages;
+}
+
+static double percent(size_t part, size_t whole)
+{
+    return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
+}
+
+static double percent_on(const struct census *census, uint64_t choice)
+{
+    return percent(pages_on(census, choice), census->pages);
+}
+
+/* --- Judging --- */
+
+static bool all_passed = true;
+
+static bool judge(bool passed, const char *title, double found, const char *bound, double limit,
+                  const char *unit)
+{
+    printf("%s: %s: %.2f %s, %s %g\n", passed ? "pass" : "fail", title, found, unit, bound, limit);
+    all_passed = all_passed && passed;
+    return passed;
+}
+
+static bool at_least(double limit, double found, const char *unit, const char *title)
+{
+    return judge(found >= limit, title, found, "at least", limit, unit);
+}
+
+static bool at_most(double limit, double found, const char *unit, const char *title)
+{
+    return judge(found <= limit, title, found, "at most", limit, unit);
+}
+
+/* For the log, under what failed. */
+static void show(const char *whose, unsigned number, const struct census *census)
+{
+    printf("    %s %u, pages on each node:", whose, number);
+    for (unsigned node = 0; node < node_count; node++)
+        printf(" %zu", census->on[node]);
+    printf("; of %zu\n", census->pages);
+}
+
+/* --- Threads --- */
+
+/* Runs the function on one thread for each node with processors, pinned there. */
+static void in_parallel(void *(*body)(void *))
+{
+    pthread_t threads[NODES_MAX];
+    for (uintptr_t i = 0; i < thread_count; i++)
+        if ((errno = pthread_create(&threads[i], NULL, body, (void *)i)) != 0)
+            die("pthread_create");
+    for (unsigned i = 0; i < thread_count; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* --- Small blocks --- */
+
+enum { FRESH, FREED_BY_OTHERS, MOVED, ROUNDS };
+
+static const struct {
+    const char *title;
+    double limit;
+} small_rounds[ROUNDS] = {
+    {"small blocks, fresh, on the thread's node", 99},
+    {"small blocks, another node's freed before, on the thread's node", 99},
+    {"small blocks, the thread moved before, on its new node", 95},
+};
+
+static struct block *small_blocks[NODES_MAX];
+static struct census small_census[ROUNDS][NODES_MAX];
+static pthread_barrier_t barrier;
+
+static struct block allocate(size_t bytes)
+{
+    struct block block = {opaque(malloc(bytes)), bytes};
+    if (block.start == NULL)
+        die("malloc");
+    memset(block.start, 1, bytes);
+    return block;
+}
+
+static void allocate_small(struct block *blocks, unsigned seed)
+{
+    for (size_t i = 0; i < SMALL_BLOCKS; i++)
+        blocks[i] = allocate(SMALL_MIN + (size_t)rand_r(&seed) % (SMALL_MAX - SMALL_MIN + 1));
+}
+
+static void free_all(struct block *blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(blocks[i].start);
+}
+
+static void *play_small(void *argument)
+{
+    unsigned self = (unsigned)(uintptr_t)argument, other = (self + 1) % thread_count;
+    pin(homes[self]);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        if (round == FREED_BY_OTHERS)
+            free_all(small_blocks[other], SMALL_BLOCKS);
+        if (round == MOVED) {
+            free_all(small_blocks[self], SMALL_BLOCKS);
+            pin(homes[other]);
+        }
+        pthread_barrier_wait(&barrier);
+        allocate_small(small_blocks[self], 1 + self);
+        count_blocks(&small_census[round][self], small_blocks[self], SMALL_BLOCKS);
+        pthread_barrier_wait(&barrier);
+    }
+    return NULL;
+}
+
+static void start_small(void)
+{
+    for (unsigned i = 0; i < thread_count; i++)
+        small_blocks[i] = map_table(SMALL_BLOCKS * sizeof *small_blocks[i]);
+    pthread_barrier_init(&barrier, NULL, thread_count);
+}
+
+static void judge_small(unsigned round)
+{
+    double least = 100;
+    for (unsigned i = 0; i < thread_count; i++) {
+        unsigned home = homes[round == MOVED ? (i + 1) % thread_count : i];
+        double found = percent_on(&small_census[round][i], rightful(home));
+        least = found < least ? found : least;
+    }
+    if (!at_least(small_rounds[round].limit, least, "%", small_rounds[round].title))
+        for (unsigned i = 0; i < thread_count; i++)
+            show("thread", i, &small_census[round][i]);
+}
+
+/* No thread runs there, so nothing belongs there, unless a node has no memory and they are near. */
+static void judge_strangers(void)
+{
+    uint64_t strangers = with_memory & ~with_cpus;
+    size_t pages = 0;
+    for (unsigned i = 0; i < thread_count; i++)
+        strangers &= ~rightful(homes[i]);
+    for (unsigned round = 0; round < ROUNDS; round++)
+        for (unsigned i = 0; i < thread_count; i++)
+            pages += pages_on(&small_census[round][i], strangers);
+    if (strangers != 0)
+        at_most(0, (double)pages, "pages", "small blocks, on nodes without processors");
+}
+
+static void small(void)
+{
+    start_small();
+    in_parallel(play_small);
+    for (unsigned round = 0; round < ROUNDS; round++)
+        judge_small(round);
+    judge_strangers();
+}
+
+/* --- A big block --- */
+
+/* What threads touch in parallel, each its part: a whole block, or what it has grown by. */
+enum { PIECES_MAX = 3 };
+
+static char *big_block;
+static struct piece {
+    size_t offset;
+    size_t bytes;
+} pieces[PIECES_MAX];
+static unsigned piece_count;
+static struct census big_census[NODES_MAX];
+
+static size_t part_bytes(const struct piece *piece)
+{
+    return piece->bytes / thread_count;
+}
+
+static void *touch_part(void *argument)
+{
+    unsigned self = (unsigned)(uintptr_t)argument;
+    const struct piece *piece = &pieces[piece_count - 1];
+    char *start = big_block + piece->offset + self * part_bytes(piece);
+    pin(homes[self]);
+    for (size_t offset = 0; offset < part_bytes(piece); offset += PAGE)
+        start[offset] = 1;
+    return NULL;
+}
+
+static void touch(size_t offset, size_t bytes)
+{
+    pieces[piece_count++] = (struct piece){offset, bytes};
+    in_parallel(touch_part);
+}
+
+/* By how much the worst thread's parts of all pieces are not on its node. A huge page at the border
+ * of two parts can be on the node of one only. */
+static void judge_big(const char *title)
+{
+    double worst = 0;
+    memset(big_census, 0, sizeof big_census);
+    for (unsigned i = 0; i < thread_count; i++) {
+        for (unsigned k = 0; k < piece_count; k++)
+            count_range(&big_census[i], big_block + pieces[k].offset + i * part_bytes(&pieces[k]),
+                        part_bytes(&pieces[k]));
+        size_t strays = big_census[i].pages - pages_on(&big_census[i], rightful(homes[i]));
+        double stray_mb = (double)(strays * PAGE) / (double)MB;
+        worst = stray_mb > worst ? stray_mb : worst;
+    }
+    if (!at_most(2, worst, "MB", title))
+        for (unsigned i = 0; i < thread_count; i++)
+            show("thread", i, &big_census[i]);
+    piece_count = 0;
+}
+
+/* What malloc, calloc or realloc has returned becomes the big block. */
+static void take(void *block)
+{
+    if (block == NULL)
+        die("malloc");
+    big_block = opaque(block);
+}
+
+static void touch_and_judge(void *block, size_t bytes, const char *title)
+{
+    take(block);
+    touch(0, bytes);
+    judge_big(title);
+    free(big_block);
+}
+
+/* Touched in parallel, grown, and touched in parallel where it is new; twice. */
+static void grow(size_t bytes)
+{
+    size_t quarter = bytes / 4;
+    take(malloc(2 * quarter));
+    touch(0, 2 * quarter);
+    take(realloc(big_block, 3 * quarter));
+    touch(2 * quarter, quarter);
+    take(realloc(big_block, 4 * quarter));
+    touch(3 * quarter, quarter);
+    judge_big("big block, grown twice, off the threads' nodes");
+    free(big_block);
+}
+
+static void big(size_t megabytes)
+{
+    /* Parts of whole huge pages, also of a quarter. */
+    size_t unit = 8 * MB * thread_count, bytes = megabytes * MB / unit * unit;
+    if (bytes == 0)
+        bytes = unit;
+    size_t less = bytes / 4 * 3;
+    touch_and_judge(malloc(bytes), bytes, "big block, fresh, off the threads' nodes");
+    touch_and_judge(malloc(bytes), bytes, "big block, the same size again, off the threads' nodes");
+    touch_and_judge(malloc(less), less, "big block, another size, off the threads' nodes");
+    touch_and_judge(calloc(1, less), less,
+                    "big block, calloc of the same size, off the threads' nodes");
+    touch_and_judge(calloc(1, bytes), bytes,
+                    "big block, calloc of another size, off the threads' nodes");
+    grow(bytes);
+}
+
+/* --- A node that overflows --- */
+
+static unsigned smallest_home(void)
+{
+    unsigned found = homes[0];
+    for (unsigned i = 1; i < thread_count; i++)
+        if (nodes[homes[i]].memory_kb > 0 && nodes[homes[i]].memory_kb < nodes[found].memory_kb)
+            found = homes[i];
+    return found;
+}
+
+/* What does not fit there must be on the nearest of the others. */
+static void judge_overflow(unsigned home, const struct census *census, const char *title)
+{
+    uint64_t own = (uint64_t)1 << home, others = with_memory & ~own;
+    size_t beyond = census->pages - pages_on(census, own);
+    if (!at_least(99, percent(pages_on(census, nearest(home, others)), beyond), "%", title))
+        show("node", home, census);
+}
+
+static void overflow(size_t megabytes)
+{
+    enum { BLOCK_MAX = 64 << 10 };
+    unsigned home = smallest_home(), seed = 1;
+    uint64_t own = (uint64_t)1 << home;
+    struct block *blocks = map_table(megabytes * MB / SMALL_MIN * sizeof *blocks);
+    struct census census = {0};
+    size_t count = 0;
+    pin(home);
+    for (size_t bytes = 0; bytes < megabytes * MB; bytes += blocks[count++].bytes)
+        blocks[count] = allocate(SMALL_MIN + (size_t)rand_r(&seed) % BLOCK_MAX);
+    for (size_t i = 0; i < count; i++)
+        count_range(&census, blocks[i].start, blocks[i].bytes);
+    at_least(50, percent(pages_on(&census, own), nodes[home].free_kb * KB / PAGE), "%",
+             "full node, small blocks in what was free there");
+    judge_overflow(home, &census, "full node, small blocks beyond it on the nearest other");
+    free_all(blocks, count);
+
+    memset(&census, 0, sizeof census);
+    struct block block = allocate(megabytes * MB);
+    count_range(&census, block.start, block.bytes);
+    judge_overflow(home, &census, "full node, big block beyond it on the nearest other");
+    free(block.start);
+}
+
+/* --- The user's policy --- */
+
+/* Where it allows pages, and how much of them must be there: preferred nodes may be full. */
+static uint64_t policy_nodes(int *mode, double *limit)
+{
+    unsigned long mask = 0;
+    if (syscall(SYS_get_mempolicy, mode, &mask, NODES_MAX + 1, NULL, 0) != 0)
+        die("get_mempolicy");
+    *limit = *mode == MPOL_PREFERRED ? 99 : 100;
+    return mask != 0 ? mask & with_memory : with_memory;
+}
+
+/* "0,2,3"; it is short, or cut. */
+static const char *name_nodes(uint64_t choice)
+{
+    static char text[64];
+    int length = 0;
+    text[0] = '\0';
+    for (unsigned node = 0; node < node_count && length < (int)sizeof text - 4; node++)
+        if ((choice >> node & 1) != 0)
+            length += sprintf(text + length, "%s%u", length == 0 ? "" : ",", node);
+    return text;
+}
+
+static void judge_policy(const struct census *census, const char *what)
+{
+    char title[96];
+    int mode;
+    double limit;
+    uint64_t choice = policy_nodes(&mode, &limit);
+    snprintf(title, sizeof title, "%s, policy: on %s", what, name_nodes(choice));
+    bool passed = at_least(limit, percent_on(census, choice), "%", title);
+    if (mode == MPOL_INTERLEAVE) {
+        double least = 100, fair = 100.0 / __builtin_popcountll(choice);
+        for (unsigned node = 0; node < node_count; node++)
+            if ((choice >> node & 1) != 0 && percent_on(census, (uint64_t)1 << node) < least)
+                least = percent_on(census, (uint64_t)1 << node);
+        snprintf(title, sizeof title, "%s, policy: least share of a node", what);
+        passed = at_least(fair / 2, least, "%", title) && passed;
+    }
+    if (!passed)
+        show("policy", (unsigned)mode, census);
+}
+
+static void policy(void)
+{
+    enum { BIG = 64 << 20 };
+    struct census census = {0};
+    start_small();
+    in_parallel(play_small);
+    for (unsigned i = 0; i < thread_count; i++)
+        count_blocks(&census, small_blocks[i], SMALL_BLOCKS);
+    judge_policy(&census, "small blocks");
+
+    memset(&census, 0, sizeof census);
+    take(malloc(BIG));
+    touch(0, BIG);
+    count_range(&census, big_block, part_bytes(&pieces[0]) * thread_count);
+    judge_policy(&census, "big block");
+    free(big_block);
+}
+
+int main(int argc, char **argv)
+{
+    const char *scenario = argc > 1 ? argv[1] : "";
+    size_t megabytes = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    read_machine();
+    if (strcmp(scenario, "small") == 0)
+        small();
+    else if (strcmp(scenario, "big") == 0 && megabytes > 0)
+        big(megabytes);
+    else if (strcmp(scenario, "overflow") == 0 && megabytes > 0)
+        overflow(megabytes);
+    else if (strcmp(scenario, "policy") == 0)
+        policy();
+    else {
+        fprintf(stderr, "usage: placement small | big MEGABYTES | overflow MEGABYTES | policy\n");
+        return 2;
+    }
+    return all_passed ? 0 : 1;
+}
