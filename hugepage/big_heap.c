@@ -2,12 +2,8 @@
 
 #include "hugepage/hugetlb.h"
 #include "hugepage/limit.h"
+#include "hugepage/move.h"
 #include "hugepage/stall.h"
-
-#include <errno.h>
-#include <string.h>
-
-#define HUGE_GRAINS ((uint32_t)(VL_REGION_SIZE >> VL_GRAIN_SHIFT))
 
 /* Extents looked at in a row before others get the lock. */
 enum { LOOKED_AT_ONCE = 1024 };
@@ -245,7 +241,7 @@ static void lose(struct vl_big_heap *heap, void *block)
  * is lost. */
 static bool take_hugetlb(struct vl_big_heap *heap, void *block, size_t bytes)
 {
-    uint32_t grains = (uint32_t)vl_round_down(grains_for(bytes), HUGE_GRAINS);
+    uint32_t grains = (uint32_t)vl_round_down(grains_for(bytes), VL_HUGE_GRAINS);
     size_t size = (size_t)grains << VL_GRAIN_SHIFT;
     enum vl_hugetlb_result result = vl_hugetlb_take(heap->slice, block, size);
     vl_lock(&heap->lock);
@@ -347,18 +343,18 @@ static struct range purge_range(struct vl_big_heap *heap, struct vl_extent *exte
 {
     struct vl_extents *extents = &heap->extents;
     uint32_t first = vl_extent_first_grain(extents, extent), end = first + extent->grains;
-    uint32_t low = (uint32_t)vl_round_down(first, HUGE_GRAINS);
-    uint32_t high = (uint32_t)vl_round_up(end, HUGE_GRAINS);
+    uint32_t low = (uint32_t)vl_round_down(first, VL_HUGE_GRAINS);
+    uint32_t high = (uint32_t)vl_round_up(end, VL_HUGE_GRAINS);
     if (extents->fresh >= end && extents->fresh < high && extents->lone_end == 0 &&
         (size_t)high << VL_GRAIN_SHIFT <= vl_get_acquire(&heap->slice->writable))
         vl_extent_unfold(extents, high - extents->fresh);
     *holder = free_since(extents, extent, low);
     if (vl_extent_first_grain(extents, *holder) > low) {
         *holder = extent;
-        low = (uint32_t)vl_round_up(first, HUGE_GRAINS);
+        low = (uint32_t)vl_round_up(first, VL_HUGE_GRAINS);
     }
     end = free_until(extents, extent, high);
-    return (struct range){low, (uint32_t)vl_round_down(end, HUGE_GRAINS)};
+    return (struct range){low, (uint32_t)vl_round_down(end, VL_HUGE_GRAINS)};
 }
 
 /* Takes what can go back of the oldest dirty extent that is `age_ms` old and has any. */
@@ -551,7 +547,7 @@ bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
         return false; /* freed meanwhile: the caller's next step dies of it */
     }
     if (extent->hugetlb && grains < extent->seam)
-        grains = (uint32_t)vl_round_up(grains, HUGE_GRAINS);
+        grains = (uint32_t)vl_round_up(grains, VL_HUGE_GRAINS);
     uint32_t grains_before = extent->grains;
     bool fits = grains <= extent->grains || grow_locked(heap, extent, grains, &end);
     if (fits && grains < extent->grains) {
@@ -592,79 +588,9 @@ static uint32_t movable_grains(struct vl_big_heap *heap, const void *block, uint
     return grains;
 }
 
-static void copy_grains(char *from, char *to, uint32_t first, uint32_t end)
-{
-    size_t offset = (size_t)first << VL_GRAIN_SHIFT;
-    memcpy(to + offset, from + offset, (size_t)(end - first) << VL_GRAIN_SHIFT);
-}
-
-/* What came of moving a block: its first grains, in pieces. A seam between two is one between two huge
- * pages. */
-struct moved {
-    uint32_t pieces[VL_EXTENT_PIECES_MAX]; /* grains of each */
-    unsigned count;
-    uint32_t grains; /* all of them */
-    bool copied;     /* some of them were */
-    bool failed;     /* the kernel does not move what is behind them */
-};
-
-/*
- * Moves as much of [first, end), whole huge pages, as the kernel does not refuse to move at once: before
- * 6.17, what lies in one mapping of its own. Two may meet anywhere, as it does not join all that it
- * could. Where they meet within the first huge page, that one is copied. Returns how much went.
- */
-static uint32_t move_mapping(char *from, char *to, uint32_t first, uint32_t end,
-                             struct moved *moved)
-{
-    uint32_t went = 0, step = end - first;
-    while (step > 0) {
-        size_t offset = (size_t)(first + went) << VL_GRAIN_SHIFT;
-        int error = vl_os->move(from + offset, (size_t)step << VL_GRAIN_SHIFT, to + offset);
-        if (error == 0)
-            went += step;
-        else if (error == -EFAULT)
-            end = first + went + step; /* there is a seam before this */
-        else
-            return moved->failed = true, went;
-        step = (uint32_t)vl_round_down((end - first - went) / 2, HUGE_GRAINS);
-    }
-    if (went != 0)
-        return went;
-    copy_grains(from, to, first, first + HUGE_GRAINS);
-    moved->copied = true;
-    return HUGE_GRAINS;
-}
-
-/* Moves the first `whole` grains of a block piece by piece, and stops where a piece does not go, or
- * there are too many. */
-static void move_pieces(char *from, char *to, const uint32_t *pieces, uint32_t whole,
-                        struct moved *moved)
-{
-    uint32_t end = 0;
-    *moved = (struct moved){.count = 0};
-    for (unsigned i = 0; end < whole; i++) {
-        end = (uint32_t)vl_min(end + pieces[i], whole);
-        while (moved->grains < end) {
-            if (moved->failed || moved->count == VL_EXTENT_PIECES_MAX - 1)
-                return;
-            uint32_t went = move_mapping(from, to, moved->grains, end, moved);
-            moved->pieces[moved->count] = went;
-            moved->count += went != 0;
-            moved->grains += went;
-        }
-    }
-}
-
-/* Mends what the kernel may have unmapped of the target before it refused. */
-static void plug(char *to, uint32_t first, uint32_t end)
-{
-    for (; first < end; first++)
-        vl_os->plug(to + ((size_t)first << VL_GRAIN_SHIFT), VL_GRAIN_SIZE);
-}
-
 /* Gives back a block that has moved: what went is empty now, what was copied is not. */
 static void release_moved(struct vl_big_heap *heap, struct vl_extent *source,
-                          const struct moved *moved)
+                          const struct vl_moved *moved)
 {
     uint64_t now_ms = vl_os->clock_ms();
     if (source->pieces == 0 && moved->grains < source->grains) {
@@ -679,21 +605,16 @@ static void release_moved(struct vl_big_heap *heap, struct vl_extent *source,
 void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes)
 {
     bool zeroed;
-    struct moved moved;
+    struct vl_moved moved;
     uint32_t pieces[VL_EXTENT_PIECES_MAX];
     uint32_t grains = movable_grains(heap, block, grains_for(bytes), pieces);
-    uint32_t whole = (uint32_t)vl_round_down(grains, HUGE_GRAINS);
-    void *to = whole == 0 ? NULL : take(heap, bytes, 1, 0, &zeroed);
+    void *to = grains < VL_HUGE_GRAINS ? NULL : take(heap, bytes, 1, 0, &zeroed);
     if (to == NULL)
         return NULL;
-    move_pieces(block, to, pieces, whole, &moved);
-    if (moved.grains == 0) {
+    if (!vl_move(block, to, pieces, grains, &moved)) {
         lose(heap, to);
         return NULL;
     }
-    if (moved.failed)
-        plug(to, moved.grains, whole);
-    copy_grains(block, to, moved.grains, grains);
     vl_lock(&heap->lock);
     struct vl_extent *extent = extent_of(heap, to), *source = withdraw(heap, block);
     vl_extent_set_pieces(extent, moved.pieces, moved.count);

@@ -12,6 +12,8 @@ VL_SOURCES += \
 	%D%/hugetlb.h \
 	%D%/limit.c \
 	%D%/limit.h \
+	%D%/move.c \
+	%D%/move.h \
 	%D%/page_heap.c \
 	%D%/page_heap.h \
 	%D%/region.c \

@@ -53,6 +53,7 @@ UNIT_TESTS = \
 	%D%/hugepage/test_extent \
 	%D%/hugepage/test_hugetlb \
 	%D%/hugepage/test_limit \
+	%D%/hugepage/test_move \
 	%D%/hugepage/test_page_heap \
 	%D%/hugepage/test_stall \
 	%D%/hugepage/test_stock \
