@@ -7,8 +7,9 @@ struct vl_pool vl_magazine_pool;
 /* Made in groups that fill a page: neighbours are used, and first touched, by one node. */
 enum { GROUP = 8 };
 
-/* What a depot may hold, per heap and class. */
-enum { DEPOT_BYTES = 64 << 10 };
+/* What a depot may hold, per heap and class. Objects that are larger take much longer to fill than a turn
+ * at the central's lock: of them it would hold much and save little. */
+enum { DEPOT_BYTES = 64 << 10, DEPOT_OBJECT_MAX = 16 << 10 };
 
 /* What may wait in an inbox until a thread of its node comes by; beyond, frees go all the way. */
 enum { INBOX_MAGAZINES = 32 };
@@ -68,6 +69,8 @@ void vl_magazine_give(unsigned node, void **top)
 static uint32_t depot_limit(unsigned class)
 {
     const struct vl_size_class *c = &vl_size_classes[class];
+    if (c->size > DEPOT_OBJECT_MAX)
+        return 0;
     return (uint32_t)vl_max(DEPOT_BYTES / (c->size * c->capacity), 1);
 }
 
