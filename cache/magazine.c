@@ -9,7 +9,7 @@ enum { GROUP = 8 };
 
 /* What a depot may hold, per heap and class. Objects that are larger take much longer to fill than a turn
  * at the central's lock: of them it would hold much and save little. */
-enum { DEPOT_BYTES = 64 << 10, DEPOT_OBJECT_MAX = 16 << 10 };
+enum { DEPOT_BYTES = 64 << 10, DEPOT_OBJECT_MAX = 32 << 10 };
 
 /* What may wait in an inbox until a thread of its node comes by; beyond, frees go all the way. */
 enum { INBOX_MAGAZINES = 32 };

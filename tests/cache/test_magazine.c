@@ -177,7 +177,7 @@ START_TEST(depots_are_apart)
 END_TEST
 
 /* A depot takes one magazine at least, and no more than makes 64 KB of objects, but none of objects above
- * 16 KB; it leaves the next to the caller. */
+ * 32 KB; it leaves the next to the caller. */
 START_TEST(depot_has_a_limit)
 {
     unsigned class = (unsigned)_i, capacity = capacity_of(class);
@@ -192,7 +192,7 @@ START_TEST(depot_has_a_limit)
         put++;
         ck_assert(put == 1 || put * magazine_bytes <= 64 << 10);
     }
-    ck_assert_uint_eq(put != 0, vl_size_classes[class].size <= 16 << 10);
+    ck_assert_uint_eq(put != 0, vl_size_classes[class].size <= 32 << 10);
     ck_assert(put == 0 || (put + 1) * magazine_bytes > 64 << 10);
     while (put > 0)
         check_full_magazine(vl_depot_get(&vl_node_heaps[0].depots[class]), capacity, 100 * --put);
