@@ -16,6 +16,9 @@ void vl_report_print_json(int fd);
 /* For people: what an object of huge pages holds, and how many of them the process got. */
 void vl_report_hugepages(struct vl_text *text, const struct vl_holding *holding);
 
+/* A line that says why VALLOC_LARGE_POLICY has no effect, if it has none. */
+void vl_report_policy(int fd);
+
 /* As VALLOC_STATS says. */
 void vl_report_at_exit(int fd);
 

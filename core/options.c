@@ -42,6 +42,10 @@
       "memory of the heaps above which there is no more: malloc returns NULL")                    \
     o(NUMA, numa_mode, WORD, VL_NUMA_AUTO, 0, 1, "auto|off",                                      \
       "heaps; auto: one for each NUMA node, memory near the thread that asks for it, off: one")   \
+    o(LARGE_POLICY, large_policy, WORD, VL_LARGE_FIRST_TOUCH, 0, 3,                               \
+      "firsttouch|local|interleave|weighted",                                                     \
+      "nodes of blocks from 1M on, unless numactl has chosen; local: of who asks, weighted: interleaved " \
+      "by the kernel's weights")                                                                  \
     o(VA_RESERVE, va_reserve_bytes, SIZE, VL_SIZE_AUTO, MB(64), TB(64), "auto",                   \
       "address space reserved for each node; auto: by the size of its memory")                    \
     o(FILL, fill_mode, WORD, VL_FILL_NONE, 0, 2, "none|junk|zero",                                \

@@ -31,6 +31,13 @@ enum vl_hugepage_mode {
     VL_HUGEPAGE_HUGETLB
 };
 enum vl_numa_mode { VL_NUMA_AUTO, VL_NUMA_OFF };
+/* Of big blocks: where their pages go. */
+enum vl_large_policy {
+    VL_LARGE_FIRST_TOUCH,
+    VL_LARGE_LOCAL,
+    VL_LARGE_INTERLEAVE,
+    VL_LARGE_WEIGHTED
+};
 enum vl_fill_mode { VL_FILL_NONE, VL_FILL_JUNK, VL_FILL_ZERO };
 
 #define VL_SIZE_AUTO  SIZE_MAX      /* a size that valloc is to choose */
@@ -53,6 +60,7 @@ struct vl_options {
     enum vl_stats_mode stats_mode;
     enum vl_hugepage_mode hugepage_mode;
     enum vl_numa_mode numa_mode;
+    enum vl_large_policy large_policy;
     enum vl_fill_mode fill_mode;
     uint32_t stats_pid; /* 0: every process */
     size_t huge_start_bytes;
@@ -112,7 +120,7 @@ enum vl_option_type {
     VL_OPTION_AMOUNTS
 };
 
-enum { VL_OPTION_NAME_SIZE = 20, VL_OPTION_WORDS_SIZE = 36, VL_OPTION_HELP_SIZE = 128 };
+enum { VL_OPTION_NAME_SIZE = 20, VL_OPTION_WORDS_SIZE = 40, VL_OPTION_HELP_SIZE = 128 };
 
 struct vl_option {
     char name[VL_OPTION_NAME_SIZE]; /* without VALLOC_ */

@@ -4,5 +4,7 @@ VL_SOURCES += \
 	%D%/numa.h \
 	%D%/place.c \
 	%D%/place.h \
+	%D%/placement.c \
+	%D%/placement.h \
 	%D%/topology.c \
 	%D%/topology.h

@@ -3,6 +3,7 @@
 #define VL_NUMA_NUMA_H
 
 #include "numa/place.h"
+#include "numa/placement.h"
 #include "numa/topology.h"
 
 #endif

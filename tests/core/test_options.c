@@ -358,6 +358,7 @@ START_TEST(nothing_given_is_the_defaults)
     ck_assert_int_eq(options.stats_mode, VL_STATS_OFF);
     ck_assert_int_eq(options.hugepage_mode, VL_HUGEPAGE_AUTO);
     ck_assert_int_eq(options.numa_mode, VL_NUMA_AUTO);
+    ck_assert_int_eq(options.large_policy, VL_LARGE_FIRST_TOUCH);
     ck_assert_int_eq(options.fill_mode, VL_FILL_NONE);
     ck_assert_uint_eq(options.huge_start_bytes, 16 * MB);
     ck_assert_uint_eq(options.thread_cache_bytes, MB);
@@ -382,6 +383,9 @@ START_TEST(each_variable_reaches_its_field)
     ck_assert_int_eq(LOADED("VALLOC_HUGEPAGE=hugetlb").hugepage_mode, VL_HUGEPAGE_HUGETLB);
     ck_assert_int_eq(LOADED("VALLOC_NUMA=auto").numa_mode, VL_NUMA_AUTO);
     ck_assert_int_eq(LOADED("VALLOC_NUMA=off").numa_mode, VL_NUMA_OFF);
+    ck_assert_int_eq(LOADED("VALLOC_LARGE_POLICY=local").large_policy, VL_LARGE_LOCAL);
+    ck_assert_int_eq(LOADED("VALLOC_LARGE_POLICY=interleave").large_policy, VL_LARGE_INTERLEAVE);
+    ck_assert_int_eq(LOADED("VALLOC_LARGE_POLICY=weighted").large_policy, VL_LARGE_WEIGHTED);
     ck_assert_int_eq(LOADED("VALLOC_FILL=none").fill_mode, VL_FILL_NONE);
     ck_assert_int_eq(LOADED("VALLOC_FILL=junk").fill_mode, VL_FILL_JUNK);
     ck_assert_int_eq(LOADED("VALLOC_FILL=zero").fill_mode, VL_FILL_ZERO);
@@ -475,6 +479,9 @@ static const struct {
      "valloc: VALLOC_VA_RESERVE=63M is not auto or a size from 64M to 64T; using auto\n"},
     {"VALLOC_NUMA=a\nb\033c\177\xff",
      "valloc: VALLOC_NUMA=a?b?c?? is not one of auto|off; using auto\n"},
+    {"VALLOC_LARGE_POLICY=bind",
+     "valloc: VALLOC_LARGE_POLICY=bind is not one of firsttouch|local|interleave|weighted; "
+     "using firsttouch\n"},
     {"VALLOC_NUMA=0123456789012345678901234567890123456789x",
      "valloc: VALLOC_NUMA=0123456789012345678901234567890123456789... is not one of auto|off; "
      "using auto\n"},
