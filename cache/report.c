@@ -207,17 +207,53 @@ static void print_refusals(int fd)
     vl_text_write(&text, fd);
 }
 
-void vl_report_policy(int fd)
+static void print_idle(int fd, const char *name, const char *reason)
 {
-    const char *reason = vl_placement_idle();
-    if (reason == NULL)
-        return;
     char buffer[128];
     struct vl_text text = vl_text_on(buffer, sizeof buffer);
-    vl_text_str(&text, "valloc: VALLOC_LARGE_POLICY has no effect: ");
+    vl_text_str(&text, "valloc: ");
+    vl_text_str(&text, name);
+    vl_text_str(&text, " has no effect: ");
     vl_text_str(&text, reason);
     vl_text_line_end(&text);
     vl_text_write(&text, fd);
+}
+
+/* "hbm none", "cxl 2 3" */
+static void put_tier(struct vl_text *text, enum vl_tier tier)
+{
+    const struct vl_node_mask *nodes = vl_placement_tier(tier);
+    bool any = false;
+    vl_text_str(text, vl_tier_name(tier));
+    for (unsigned node = 0; node < VL_NODES_MAX; node++)
+        if (vl_node_mask_has(nodes, node)) {
+            number(text, " ", node, "");
+            any = true;
+        }
+    vl_text_str(text, any ? "" : " none");
+}
+
+static void print_tiers(int fd)
+{
+    char buffer[256];
+    struct vl_text text = vl_text_on(buffer, sizeof buffer);
+    vl_text_str(&text, "valloc: nodes without processors: ");
+    put_tier(&text, VL_TIER_HBM);
+    vl_text_str(&text, ", ");
+    put_tier(&text, VL_TIER_CXL);
+    vl_text_line_end(&text);
+    vl_text_write(&text, fd);
+}
+
+void vl_report_policy(int fd)
+{
+    const char *reason = vl_placement_idle();
+    if (reason != NULL && vl_options.large_policy != VL_LARGE_FIRST_TOUCH)
+        print_idle(fd, "VALLOC_LARGE_POLICY", reason);
+    if (reason != NULL && vl_options.tier != NULL)
+        print_idle(fd, "VALLOC_TIER", reason);
+    if (vl_options.tier != NULL && vl_topology.bind)
+        print_tiers(fd);
 }
 
 static void print_places(int fd)
@@ -350,7 +386,7 @@ static void put_places(struct vl_text *text, size_t room)
 
 void vl_report_print_json(int fd)
 {
-    /* A node takes up to 300 bytes, a place 100; with more than this, and large figures, some are left out. */
+    /* A node takes up to 300 bytes, a place 100; with more of them and large figures, some are left out. */
     char buffer[16384];
     struct vl_text text = vl_text_on(buffer, sizeof buffer);
     struct facts facts;

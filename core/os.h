@@ -48,6 +48,7 @@ struct vl_node_mask {
 enum vl_spread {
     VL_SPREAD_EVENLY,   /* one after the other */
     VL_SPREAD_WEIGHTED, /* likewise, by the weights that the kernel gives them; since 6.9 */
+    VL_SPREAD_NEAREST,  /* to that which is nearest to who touches them and has room; since 5.15 */
 };
 
 struct vl_os {

@@ -37,9 +37,9 @@
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
 #endif
-#ifndef MPOL_WEIGHTED_INTERLEAVE
-enum { MPOL_WEIGHTED_INTERLEAVE = 6 };
-#endif
+/* Enumerators of newer kernels' headers. */
+enum { MODE_PREFERRED_MANY = 5, MODE_WEIGHTED_INTERLEAVE = 6 };
+
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -303,8 +303,12 @@ static int os_bind(void *start, size_t size, unsigned node, bool move)
 
 static int os_spread(void *start, size_t size, const struct vl_node_mask *nodes, enum vl_spread how)
 {
-    int mode = how == VL_SPREAD_WEIGHTED ? (int)MPOL_WEIGHTED_INTERLEAVE : (int)MPOL_INTERLEAVE;
-    return QUIETLY(syscall(SYS_mbind, start, size, mode, nodes->words,
+    static const int modes[] = {
+        [VL_SPREAD_EVENLY] = MPOL_INTERLEAVE,
+        [VL_SPREAD_WEIGHTED] = MODE_WEIGHTED_INTERLEAVE,
+        [VL_SPREAD_NEAREST] = MODE_PREFERRED_MANY,
+    };
+    return QUIETLY(syscall(SYS_mbind, start, size, modes[how], nodes->words,
                            (unsigned long)VL_NODES_MAX + 1, 0) == 0);
 }
 

@@ -70,12 +70,14 @@ static void advise(const struct vl_slice_plan *plan, char *tables, uintptr_t dat
         vl_os->advise((void *)(data + plain), plan->size - plain, VL_ADVICE_HUGE);
 }
 
-/* Kernels that know no weights spread evenly. */
+/* Kernels that know no weights spread evenly; those that prefer one node only get the slice's first. */
 static int spread(const struct vl_slice *slice, void *start, size_t size)
 {
     int error = vl_os->spread(start, size, slice->spread, (enum vl_spread)slice->how);
     if (error != 0 && slice->how == VL_SPREAD_WEIGHTED)
         error = vl_os->spread(start, size, slice->spread, VL_SPREAD_EVENLY);
+    if (error != 0 && slice->how == VL_SPREAD_NEAREST)
+        error = vl_os->bind(start, size, slice->bind_node, false);
     return error;
 }
 

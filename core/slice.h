@@ -90,7 +90,8 @@ struct vl_slice_plan {
     bool pool;          /* from the kernel's pool, as far as it has any */
     bool bind;          /* prefer the memory of bind_node, the kernel's number of the node */
     unsigned bind_node;
-    const struct vl_node_mask *spread; /* nodes to spread memory over, for ever there, or NULL */
+    const struct vl_node_mask *spread; /* nodes to spread memory over, for ever there, or NULL; */
+    /* bind_node: one of them, for kernels that know no NEAREST */
     enum vl_spread how;
     void (*prepare)(struct vl_slice *slice); /* before anybody else can see it */
 };

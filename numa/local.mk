@@ -6,5 +6,7 @@ VL_SOURCES += \
 	%D%/place.h \
 	%D%/placement.c \
 	%D%/placement.h \
+	%D%/tier.c \
+	%D%/tier.h \
 	%D%/topology.c \
 	%D%/topology.h

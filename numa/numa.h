@@ -4,6 +4,7 @@
 
 #include "numa/place.h"
 #include "numa/placement.h"
+#include "numa/tier.h"
 #include "numa/topology.h"
 
 #endif

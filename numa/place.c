@@ -486,7 +486,7 @@ void *vl_place_big_at(unsigned place, size_t bytes, size_t align, struct vl_hold
 void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
 {
     if (vl_unlikely(vl_placement_ordered))
-        return vl_place_big_at(vl_placement_order(holder), bytes, align, holder, zeroed);
+        return vl_place_big_at(vl_placement_order(bytes, holder), bytes, align, holder, zeroed);
     return take_first_touch(bytes, align, holder, zeroed);
 }
 

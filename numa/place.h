@@ -39,8 +39,8 @@ bool vl_place_lease(struct vl_holding *holding);
 /* Gives back the run that begins at `start`, in a slice of regions, wherever it was taken from. */
 void vl_place_give_run(const struct vl_slice *slice, const void *start);
 
-/* `holder`: the holding of the object it is for, or NULL. Where VALLOC_LARGE_POLICY says, or where the
- * caller does. */
+/* `holder`: the holding of the object it is for, or NULL. Where the user's variables say, or the
+ * caller. */
 void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed);
 void *vl_place_big_at(unsigned place, size_t bytes, size_t align, struct vl_holding *holder,
                       bool *zeroed);

@@ -58,8 +58,8 @@ void vl_topology_order(struct vl_topology *topology, vl_distance_fn *distance)
 static void find_allowed(enum vl_numa_mode mode, struct vl_node_mask *allowed)
 {
     *allowed = (struct vl_node_mask){{0}};
-    if (mode != VL_NUMA_OFF && vl_os->allowed_nodes(allowed) != 0)
-        *allowed = (struct vl_node_mask){{0}};
+    if (mode != VL_NUMA_OFF)
+        (void)vl_os->allowed_nodes(allowed); /* what fails writes nothing */
 }
 
 /* The kernel's numbers of them, in `ids`; how many, at most VL_NODE_INDEX_MAX. */

@@ -63,6 +63,7 @@ UNIT_TESTS = \
 	%D%/hugepage/test_region_set \
 	%D%/numa/test_place \
 	%D%/numa/test_placement \
+	%D%/numa/test_tier \
 	%D%/numa/test_topology
 
 MODEL_TESTS = \

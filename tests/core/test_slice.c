@@ -121,6 +121,7 @@ static struct vl_slice *create_spread(enum vl_spread how)
     struct vl_slice_plan plan = big_plan(GB);
     plan.kind = VL_SLICE_PLACED;
     plan.spread = &nodes_0_and_2;
+    plan.bind_node = 2;
     plan.how = how;
     return create(plan);
 }
@@ -151,6 +152,20 @@ START_TEST(spread_without_weights)
     ck_assert(vl_slice_renew(weighted, data(weighted, 0), 2 * MB));
     ck_assert_uint_eq(fake_os_count(FAKE_SPREAD), 3);
     ck_assert_int_eq(fake_os_last(FAKE_SPREAD, data(weighted, 0))->how, VL_SPREAD_EVENLY);
+    ck_assert_uint_eq(vl_get(&vl_slice_refusals), 0);
+}
+END_TEST
+
+/* A kernel before 5.15 prefers one node at most. */
+START_TEST(nearest_of_several)
+{
+    struct vl_slice *slice = create_spread(VL_SPREAD_NEAREST);
+    ck_assert_int_eq(fake_os_last(FAKE_SPREAD, data(slice, 0))->how, VL_SPREAD_NEAREST);
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), 0);
+    ck_assert(vl_slice_extend(slice, 2 * MB));
+    fake_os_fail(FAKE_SPREAD, 1, EINVAL);
+    ck_assert(vl_slice_renew(slice, data(slice, 0), 2 * MB));
+    ck_assert_uint_eq(fake_os_last(FAKE_BIND, data(slice, 0))->node, 2);
     ck_assert_uint_eq(vl_get(&vl_slice_refusals), 0);
 }
 END_TEST
@@ -520,6 +535,7 @@ Suite *vl_suite(void)
     tcase_add_test(creation, advised_and_bound_once);
     tcase_add_test(creation, spread_once);
     tcase_add_test(creation, spread_without_weights);
+    tcase_add_test(creation, nearest_of_several);
     tcase_add_test(creation, refusals_are_counted);
     tcase_add_test(creation, no_advice_that_was_not_planned);
     tcase_add_test(creation, advice_may_fail);

@@ -169,10 +169,10 @@ START_TEST(ordered_by_the_variable)
     begin_sparse();
     move_to(5);
     ck_assert_int_eq(vl_placement_ordered, orders[_i].policy != VL_LARGE_FIRST_TOUCH);
-    ck_assert_uint_eq(vl_placement_order(NULL), orders[_i].place);
-    ck_assert_uint_eq(vl_placement_order(&holding), orders[_i].place);
+    ck_assert_uint_eq(vl_placement_order(VL_BIG_MIN, NULL), orders[_i].place);
+    ck_assert_uint_eq(vl_placement_order(VL_BIG_MIN, &holding), orders[_i].place);
     holding.node = 0; /* it has a wish of its own */
-    ck_assert_uint_eq(vl_placement_order(&holding), VL_PLACE_ANYWHERE);
+    ck_assert_uint_eq(vl_placement_order(VL_BIG_MIN, &holding), VL_PLACE_ANYWHERE);
     ck_assert_ptr_null(vl_placement_idle());
 }
 END_TEST
