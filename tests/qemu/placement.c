@@ -8,6 +8,7 @@
  *      placement placed MEGABYTES    blocks that are asked for on a node, spread, or here
  *      placement spread MEGABYTES    one block that one thread touches, and that is to be on all nodes
  *      placement local MEGABYTES     blocks that others touch, and that are to be where they were taken
+ *      placement tier MEGABYTES NODE,...   blocks from that size on, which are to be on these nodes
  *
  * It links no malloc, so any can be preloaded; `placed` looks for valloc's own functions. It asks the
  * kernel where pages are (move_pages), never the clock: an emulator's time means nothing. Each finding
@@ -16,6 +17,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/mempolicy.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -419,6 +421,7 @@ static struct piece {
 } pieces[PIECES_MAX];
 static unsigned piece_count;
 static struct census big_census[NODES_MAX];
+static uint64_t big_choice; /* nodes on the nearest of which its pages belong */
 
 static size_t part_bytes(const struct piece *piece)
 {
@@ -452,7 +455,8 @@ static void judge_big(const char *title)
         for (unsigned k = 0; k < piece_count; k++)
             count_range(&big_census[i], big_block + pieces[k].offset + i * part_bytes(&pieces[k]),
                         part_bytes(&pieces[k]));
-        size_t strays = big_census[i].pages - pages_on(&big_census[i], rightful(homes[i]));
+        size_t strays =
+            big_census[i].pages - pages_on(&big_census[i], nearest(homes[i], big_choice));
         double stray_mb = (double)(strays * PAGE) / (double)MB;
         worst = stray_mb > worst ? stray_mb : worst;
     }
@@ -689,18 +693,19 @@ static void judge_small_on_nodes(void)
     at_least(99, least, "%", "valloc_onnode, small blocks, on their node");
 }
 
-/* By how much the node that has least has less than its share. */
+/* By how much the node that has least has less than its share. Huge pages may not come out even. */
 static void judge_spread(const char *title, size_t bytes)
 {
     struct census census = {0};
-    double least = 100;
+    size_t nodes_wanted = (size_t)__builtin_popcountll(with_memory), least = bytes / PAGE;
     memset(big_block, 1, bytes);
     count_range(&census, big_block, bytes);
     for (unsigned node = 0; node < node_count; node++)
-        if ((with_memory >> node & 1) != 0)
-            least = lesser(least, percent_on(&census, (uint64_t)1 << node));
-    if (!at_least(90, least * __builtin_popcountll(with_memory), "% of a fair share", title))
-        show("spread over", (unsigned)__builtin_popcountll(with_memory), &census);
+        if ((with_memory >> node & 1) != 0 && census.on[node] < least)
+            least = census.on[node];
+    double lack = (double)bytes / (double)nodes_wanted - (double)(least * PAGE);
+    if (!at_most(2, lack < 0 ? 0 : lack / (double)MB, "MB below a node's share", title))
+        show("spread over", (unsigned)nodes_wanted, &census);
     free(big_block);
 }
 
@@ -787,12 +792,45 @@ static void local(size_t megabytes)
                 megabytes * MB);
 }
 
+/* --- Memory without processors --- */
+
+/* The user wants blocks of that size there. */
+static void tier(size_t megabytes, const char *list)
+{
+    size_t unit = 4 * MB * thread_count, bytes = (megabytes * MB + unit - 1) / unit * unit;
+    uint64_t fitting = 0;
+    for (char *end = NULL; *list != '\0'; list = *end == ',' ? end + 1 : end)
+        fitting |= (uint64_t)1 << strtoul(list, &end, 10);
+    big_choice = fitting;
+    touch_and_judge(malloc(bytes), bytes,
+                    "tier, a block of its size, off the nearest of its nodes");
+    big_choice = with_memory;
+    touch_and_judge(malloc(bytes / 2), bytes / 2, "tier, a smaller block, off the threads' nodes");
+
+    struct census census = {0};
+    size_t there = 0;
+    malloc_trim(0);
+    for (unsigned node = 0; node < node_count; node++)
+        there += (fitting >> node & 1) != 0 ? nodes[node].free_kb * KB : 0;
+    bytes = (there + 64 * MB) / unit * unit;
+    take(malloc(bytes));
+    memset(big_block, 1, bytes);
+    count_range(&census, big_block, bytes);
+    if (!at_least(90, percent(pages_on(&census, fitting) * PAGE, there), "%",
+                  "full tier, a block larger than it, in what was free there"))
+        show("free megabytes there", (unsigned)(there / MB), &census);
+    at_least(100, percent_on(&census, with_memory), "%",
+             "full tier, all of the block is somewhere");
+    free(big_block);
+}
+
 int main(int argc, char **argv)
 {
     const char *scenario = argc > 1 ? argv[1] : "";
     size_t megabytes = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     read_machine();
+    big_choice = with_memory;
     if (strcmp(scenario, "small") == 0)
         small();
     else if (strcmp(scenario, "big") == 0 && megabytes > 0)
@@ -807,9 +845,12 @@ int main(int argc, char **argv)
         spread(megabytes);
     else if (strcmp(scenario, "local") == 0 && megabytes > 0)
         local(megabytes);
+    else if (strcmp(scenario, "tier") == 0 && megabytes > 0 && argc > 3)
+        tier(megabytes, argv[3]);
     else {
         fprintf(stderr, "usage: placement small|policy\n"
-                        "       placement big|overflow|placed|spread|local MEGABYTES\n");
+                        "       placement big|overflow|placed|spread|local MEGABYTES\n"
+                        "       placement tier MEGABYTES NODE,...\n");
         return 2;
     }
     return all_passed ? 0 : 1;
