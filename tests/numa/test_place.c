@@ -250,6 +250,30 @@ START_TEST(one_home_for_all_threads)
 }
 END_TEST
 
+static void *take_interleaved(void *number)
+{
+    bool zeroed;
+    homes[(uintptr_t)number] =
+        vl_slice_of(vl_place_big_at(VL_PLACE_EVENLY, VL_BIG_MIN, 1, NULL, &zeroed));
+    return NULL;
+}
+
+START_TEST(one_placed_slice_for_all_threads)
+{
+    static struct vl_os slow_os;
+    begin_bare_world(2);
+    os_below = vl_os;
+    slow_os = *vl_os;
+    slow_os.reserve = reserve_slowly;
+    vl_os = &slow_os;
+    run_together(8, 2, take_interleaved);
+    for (int i = 0; i < 8; i++)
+        ck_assert_ptr_eq(homes[i], homes[0]);
+    ck_assert_uint_eq(count_slices(VL_SLICE_PLACED), 1);
+    ck_assert_uint_eq(vl_place_use_at(VL_PLACE_EVENLY).blocks, 8);
+}
+END_TEST
+
 /* --- Big blocks --- */
 
 START_TEST(big_blocks_are_bound_to_no_node)
@@ -715,6 +739,7 @@ Suite *vl_suite(void)
     tcase_add_test(placed, full_place_gets_another_slice);
     tcase_add_test(placed, idle_place_is_taken_away_and_made_again);
     tcase_add_test(placed, use_of_places_is_told);
+    tcase_add_test(placed, one_placed_slice_for_all_threads);
     suite_add_tcase(suite, placed);
 
     TCase *readers = tcase_create("readers");
