@@ -123,30 +123,31 @@ START_TEST(tiers_of_the_kernel_come_next)
 }
 END_TEST
 
-/* Flat: all memory is one tier, as it is where the firmware has no table. The file of distances has no
- * place for node 2, which is not there. */
+/* Flat: all memory is one tier, as it is where the firmware has no table. The files of distances have
+ * no number for nodes 0 and 3, which are not there. */
 START_TEST(distance_is_a_guess)
 {
-    put_nodes("0-1,3-6\n", "0-1\n");
-    put_tier(4, "0-1,3-6\n");
-    put_node(3, "distance", "13 23 10 40 40 40\n");
-    put_node(4, "distance", "23 13 40 10 40 40\n");
-    put_node(5, "distance", "14 24 11 11 10 40\n");
-    put_node(6, "distance", "30 31 40 40 40 10\n");
-    expect(0x7f, 1 << 3 | 1 << 4, 1 << 5 | 1 << 6);
-    expect(0x1f, 0, 1 << 3 | 1 << 4); /* one distance only: no reason to think them fast */
+    put_nodes("1-2,4-7\n", "1-2\n");
+    put_tier(4, "1-2,4-7\n");
+    put_node(4, "distance", "13 23 10 40 40 40\n");
+    put_node(5, "distance", "23 13 40 10 40 40\n");
+    put_node(6, "distance", "14 24 11 11 10 40\n");
+    put_node(7, "distance", "30 31 40 40 40 10\n");
+    expect(0xff, 1 << 4 | 1 << 5, 1 << 6 | 1 << 7);
+    expect(0x3f, 0, 1 << 4 | 1 << 5); /* one distance only: no reason to think them fast */
 }
 END_TEST
 
 START_TEST(each_by_what_is_known_of_it)
 {
-    put_nodes("0-3\n", "0\n");
+    put_nodes("0-4\n", "0\n");
     put_bandwidth(0, 100000);
     put_bandwidth(1, 400000);
     put_tier(4, "0\n");
     put_tier(9, "2\n");
-    put_node(3, "distance", "17 40 40 10\n");
-    expect(0xf, 1 << 1, 1 << 2 | 1 << 3);
+    put_node(3, "distance", "17 40 40 10 40\n");
+    put_node(4, "distance", "31 40 40 40 10\n");
+    expect(0x1f, 1 << 1 | 1 << 3, 1 << 2 | 1 << 4);
 }
 END_TEST
 
