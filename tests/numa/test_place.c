@@ -452,7 +452,7 @@ START_TEST(idle_place_is_taken_away_and_made_again)
     begin_sparse_world();
     take_at(VL_PLACE_ANYWHERE, VL_BIG_MIN);
     for (unsigned round = 0; round < 3; round++) {
-        unsigned node = round % 2 == 0 ? 5 : 9; /* no slice's number serves the other */
+        unsigned node = round % 2 == 0 ? 5 : 9;
         void *block = vl_place_big_at(node, VL_BIG_MIN, 1, NULL, &zeroed);
         void *other = vl_place_big_at(14 - node, VL_BIG_MIN, 1, NULL, &zeroed);
         ck_assert_uint_eq(fake_os_last(FAKE_BIND, block)->node, node);
@@ -464,6 +464,10 @@ START_TEST(idle_place_is_taken_away_and_made_again)
         ck_assert_uint_gt(vl_place_retire(true), 0);
         ck_assert_ptr_null(vl_slice_of(block));
     }
+    /* None is made for the place whose number comes first. */
+    unsigned made = fake_os_count(FAKE_RESERVE);
+    take_at(9, VL_BIG_MIN);
+    ck_assert_uint_eq(fake_os_count(FAKE_RESERVE), made + 1);
 }
 END_TEST
 
