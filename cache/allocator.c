@@ -45,7 +45,7 @@ static int node_index(int node_plus_one)
     if (node_plus_one < 0 || node_plus_one > VL_NODES_MAX)
         return -2;
     unsigned node = (unsigned)node_plus_one - 1, index = vl_topology.index_of[node];
-    return vl_topology.ids[index] == node ? (int)index : -2;
+    return index < vl_topology.count && vl_topology.ids[index] == node ? (int)index : -2;
 }
 
 static const enum vl_hugepage_mode hugepage_modes[] = {

@@ -8,6 +8,7 @@
 #include "cache/large.h"
 #include "cache/misuse.h"
 #include "cache/object.h"
+#include "cache/placed.h"
 #include "cache/trim.h"
 
 #include <errno.h>
@@ -99,11 +100,8 @@ static void *allocate(size_t size, size_t align, bool *zeroed)
         return early != NULL ? early : out_of_memory();
     }
     void *block = take_any(size, align, zeroed);
-    /* What is kept for later may be what is missing now. */
     if (vl_unlikely(block == NULL)) {
-        vl_trim();
-        vl_limit_refused();
-        vl_place_retire(false); /* what can be written counts against the limit, used or not */
+        vl_trim_for_want();
         block = take_any(size, align, zeroed);
     }
     if (vl_unlikely(block == NULL) && vl_place_is_making()) {
@@ -285,13 +283,15 @@ size_t vl_good_size(size_t align, size_t size)
     return class != VL_CLASS_NONE ? vl_size_classes[class].size : vl_large_good_size(size, align);
 }
 
-/* A block of the allocator object that another one is of, or of no object. */
+/* A block of the allocator object that another one is of, or of its place, or of neither. */
 static void *alloc_beside(const struct vl_slice *slice, const void *block, size_t size)
 {
     bool of_node = slice == NULL || slice->kind == VL_SLICE_NODE;
     struct vl_object *object = of_node ? NULL : vl_object_of(slice, block);
-    return object != NULL ? vl_fill_fresh(vl_object_take(object, size), size)
-                          : vl_alloc_or(take_block, size);
+    if (object != NULL)
+        return vl_fill_fresh(vl_object_take(object, size), size);
+    bool placed = slice != NULL && slice->kind == VL_SLICE_PLACED;
+    return placed ? vl_placed_take(slice->node, size) : vl_alloc_or(take_block, size);
 }
 
 static void *resize(void *block, size_t size)

@@ -125,6 +125,9 @@ void vl_start_late(void)
         vl_hugetlb_refine();
     vl_fork_start();
     vl_options_report(&vl_options, 2);
+    bool talks = vl_options.help || vl_options.verbose;
+    if (talks && vl_placement_is_asked() && vl_start())
+        vl_report_policy(2);
     if (vl_options.stats_mode != VL_STATS_OFF && vl_os_keep_output(&report_output, 2))
         atexit(on_exit_report);
 }

@@ -35,6 +35,12 @@ void *vl_large_take(struct vl_heap *heap, size_t bytes, size_t align, bool *zero
                                 : vl_place_big(bytes, align, holder, zeroed);
 }
 
+void *vl_large_take_at(unsigned place, size_t bytes, bool *zeroed)
+{
+    vl_reserve_watch(bytes);
+    return vl_place_big_at(place, bytes, VL_MIN_ALIGN, NULL, zeroed);
+}
+
 struct vl_heap *vl_large_heap(const struct vl_slice *slice, const void *block)
 {
     if (vl_slice_has_regions(slice))

@@ -12,6 +12,9 @@
 /* A block of `bytes` at a multiple of `align`; NULL if there is no memory. */
 void *vl_large_take(struct vl_heap *heap, size_t bytes, size_t align, bool *zeroed);
 
+/* A big block of a place (numa/placement.h). */
+void *vl_large_take_at(unsigned place, size_t bytes, bool *zeroed);
+
 /* The heap it is of: a node's for all big blocks but those of allocator objects. */
 struct vl_heap *vl_large_heap(const struct vl_slice *slice, const void *block);
 

@@ -19,7 +19,7 @@
 
 #include <stdint.h>
 
-enum { VL_LAYOUT_FORMAT = 1 };
+enum { VL_LAYOUT_FORMAT = 2 };
 
 /* clang-format off */
 
@@ -33,6 +33,7 @@ enum { VL_LAYOUT_FORMAT = 1 };
     number(slice_node, VL_SLICE_NODE)                       \
     number(slice_object, VL_SLICE_OBJECT)                   \
     number(slice_big, VL_SLICE_BIG)                         \
+    number(slice_placed, VL_SLICE_PLACED)                   \
     number(page_heap_bytes, sizeof(struct vl_page_heap))    \
     number(big_heap_bytes, sizeof(struct vl_big_heap))      \
     number(region_bytes, sizeof(struct vl_region))          \
@@ -114,7 +115,7 @@ struct vl_layout_note {
 #define VL_LAYOUT_NOTE                                  \
     __asm__(".pushsection .note.valloc, \"a\", %note\n" \
             ".balign 4\n"                               \
-            ".long 7, 5 * 8, 1\n"                       \
+            ".long 7, 5 * 8, 2\n"                       \
             ".asciz \"" VL_LAYOUT_OWNER "\"\n"          \
             ".balign 4\n"                               \
             ".quad vl_layout - .\n"                     \
@@ -125,7 +126,7 @@ struct vl_layout_note {
             ".popsection\n")
 
 _Static_assert(sizeof VL_LAYOUT_OWNER == 7 && sizeof(struct vl_layout_note) == 5 * 8 &&
-                   VL_LAYOUT_FORMAT == 1,
+                   VL_LAYOUT_FORMAT == 2,
                "the note's three numbers");
 
 #endif

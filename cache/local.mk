@@ -31,6 +31,8 @@ VL_SOURCES += \
 	%D%/object.h \
 	%D%/parking.c \
 	%D%/parking.h \
+	%D%/placed.c \
+	%D%/placed.h \
 	%D%/print_counters.c \
 	%D%/purger.c \
 	%D%/purger.h \

@@ -172,6 +172,99 @@ static void print_node(int fd, unsigned node, const struct vl_residents *residen
     vl_text_write(&text, fd);
 }
 
+/* Whether a slice is the first of its place. */
+static bool begins_place(const struct vl_slice *slice)
+{
+    if (slice->kind != VL_SLICE_PLACED)
+        return false;
+    for (const struct vl_slice *before = vl_slices; before < slice; before++)
+        if (before->kind == VL_SLICE_PLACED && before->node == slice->node)
+            return false;
+    return true;
+}
+
+static void print_place(int fd, unsigned place)
+{
+    char buffer[160];
+    struct vl_text text = vl_text_on(buffer, sizeof buffer);
+    struct vl_place_use use = vl_place_use_at(place);
+    vl_text_str(&text, "valloc: big blocks, ");
+    vl_placement_name(place, &text);
+    item(&text, ": in use ", use.bytes, " in ");
+    counted(&text, use.blocks, "block");
+    vl_text_line_end(&text);
+    vl_text_write(&text, fd);
+}
+
+static void print_refusals(int fd)
+{
+    char buffer[80];
+    struct vl_text text = vl_text_on(buffer, sizeof buffer);
+    uint64_t refusals = vl_get(&vl_slice_refusals);
+    if (refusals == 0)
+        return;
+    number(&text, "valloc: wishes for nodes that the kernel has refused: ", refusals, "\n");
+    vl_text_write(&text, fd);
+}
+
+static void print_idle(int fd, const char *name, const char *reason)
+{
+    char buffer[128];
+    struct vl_text text = vl_text_on(buffer, sizeof buffer);
+    vl_text_str(&text, "valloc: ");
+    vl_text_str(&text, name);
+    vl_text_str(&text, " has no effect: ");
+    vl_text_str(&text, reason);
+    vl_text_line_end(&text);
+    vl_text_write(&text, fd);
+}
+
+/* "hbm none", "cxl 2 3" */
+static void put_tier(struct vl_text *text, enum vl_tier tier)
+{
+    const struct vl_node_mask *nodes = vl_placement_tier(tier);
+    bool any = false;
+    vl_text_str(text, vl_tier_name(tier));
+    for (unsigned node = 0; node < VL_NODES_MAX; node++)
+        if (vl_node_mask_has(nodes, node)) {
+            number(text, " ", node, "");
+            any = true;
+        }
+    vl_text_str(text, any ? "" : " none");
+}
+
+static void print_tiers(int fd)
+{
+    char buffer[256];
+    struct vl_text text = vl_text_on(buffer, sizeof buffer);
+    vl_text_str(&text, "valloc: nodes without processors: ");
+    put_tier(&text, VL_TIER_HBM);
+    vl_text_str(&text, ", ");
+    put_tier(&text, VL_TIER_CXL);
+    vl_text_line_end(&text);
+    vl_text_write(&text, fd);
+}
+
+void vl_report_policy(int fd)
+{
+    const char *reason = vl_placement_idle();
+    if (reason != NULL && vl_options.large_policy != VL_LARGE_FIRST_TOUCH)
+        print_idle(fd, "VALLOC_LARGE_POLICY", reason);
+    if (reason != NULL && vl_options.tier != NULL)
+        print_idle(fd, "VALLOC_TIER", reason);
+    if (vl_options.tier != NULL && vl_topology.bind)
+        print_tiers(fd);
+}
+
+static void print_places(int fd)
+{
+    for (uint32_t i = 0; i < vl_get_acquire(&vl_slice_count); i++)
+        if (begins_place(&vl_slices[i]))
+            print_place(fd, vl_slices[i].node);
+    print_refusals(fd);
+    vl_report_policy(fd);
+}
+
 void vl_report_print(int fd)
 {
     char buffer[1024];
@@ -189,6 +282,7 @@ void vl_report_print(int fd)
     vl_text_write(&text, fd);
     for (unsigned node = 0; node < vl_topology.count && vl_topology.count > 1; node++)
         print_node(fd, node, &facts.residents);
+    print_places(fd);
 }
 
 void vl_report_hugepages(struct vl_text *text, const struct vl_holding *holding)
@@ -238,23 +332,24 @@ static void put_process(struct vl_text *text, const struct facts *facts)
     const struct vl_resident *now = &facts->residents.process;
     struct vl_limits limits = vl_limits_now();
     struct vl_reserve_report reserve = vl_reserve_report();
-    PUT_FIGURES(text, {"peak_resident_bytes", facts->residents.peak},
-                {"resident_bytes", now->all}, {"huge_bytes", now->huge},
-                {"used_bytes", vl_stats_used(s)}, {"small_bytes", s->small_bytes},
-                {"small_blocks", s->small_blocks}, {"run_bytes", s->run_bytes},
-                {"big_bytes", s->big_bytes}, {"big_blocks", s->big_blocks},
-                {"cached_bytes", s->cached_bytes}, {"cached_blocks", s->cached_blocks},
-                {"span_free_bytes", s->span_free_bytes}, {"big_kept_bytes", s->big_kept_bytes},
-                {"regions_active", s->regions_active}, {"regions_empty", s->regions_empty},
-                {"regions_clean", s->regions_clean}, {"regions_small", s->regions_small},
-                {"promoted", s->promoted}, {"promotions_refused", s->promotions_refused},
-                {"holds", s->holds}, {"faults_avoided", vl_resident_faults_avoided(now)},
-                {"heap_bytes", s->heap_bytes}, {"purged_bytes", s->purged_bytes},
-                {"hugetlb_bytes", s->hugetlb_bytes}, {"hugetlb_fallbacks", s->hugetlb_refused},
-                {"reserve_asked", reserve.wished}, {"reserve_got", reserve.got},
-                {"held_bytes", limits.held}, {"limit_soft", limit_or_zero(limits.soft)},
+    PUT_FIGURES(text, {"peak_resident_bytes", facts->residents.peak}, {"resident_bytes", now->all},
+                {"huge_bytes", now->huge}, {"used_bytes", vl_stats_used(s)},
+                {"small_bytes", s->small_bytes}, {"small_blocks", s->small_blocks},
+                {"run_bytes", s->run_bytes}, {"big_bytes", s->big_bytes},
+                {"big_blocks", s->big_blocks}, {"cached_bytes", s->cached_bytes},
+                {"cached_blocks", s->cached_blocks}, {"span_free_bytes", s->span_free_bytes},
+                {"big_kept_bytes", s->big_kept_bytes}, {"regions_active", s->regions_active},
+                {"regions_empty", s->regions_empty}, {"regions_clean", s->regions_clean},
+                {"regions_small", s->regions_small}, {"promoted", s->promoted},
+                {"promotions_refused", s->promotions_refused}, {"holds", s->holds},
+                {"faults_avoided", vl_resident_faults_avoided(now)}, {"heap_bytes", s->heap_bytes},
+                {"purged_bytes", s->purged_bytes}, {"hugetlb_bytes", s->hugetlb_bytes},
+                {"hugetlb_fallbacks", s->hugetlb_refused}, {"reserve_asked", reserve.wished},
+                {"reserve_got", reserve.got}, {"held_bytes", limits.held},
+                {"limit_soft", limit_or_zero(limits.soft)},
                 {"limit_hard", limit_or_zero(limits.hard)}, {"refusals", limits.refusals},
-                {"thread_caches", s->caches}, {"nodes", s->nodes});
+                {"node_refusals", vl_get(&vl_slice_refusals)}, {"thread_caches", s->caches},
+                {"nodes", s->nodes});
 }
 
 static void put_node(struct vl_text *text, unsigned node, const struct vl_residents *residents)
@@ -269,9 +364,29 @@ static void put_node(struct vl_text *text, unsigned node, const struct vl_reside
     vl_text_char(text, '}');
 }
 
+static void put_place(struct vl_text *text, unsigned place, bool first)
+{
+    struct vl_place_use use = vl_place_use_at(place);
+    vl_text_str(text, first ? "{\"place\": \"" : ", {\"place\": \"");
+    vl_placement_name(place, text);
+    vl_text_str(text, "\", ");
+    PUT_FIGURES(text, {"big_bytes", use.bytes}, {"big_blocks", use.blocks});
+    vl_text_char(text, '}');
+}
+
+static void put_places(struct vl_text *text, size_t room)
+{
+    bool first = true;
+    for (uint32_t i = 0; i < vl_get_acquire(&vl_slice_count); i++)
+        if (begins_place(&vl_slices[i]) && text->len < room) {
+            put_place(text, vl_slices[i].node, first);
+            first = false;
+        }
+}
+
 void vl_report_print_json(int fd)
 {
-    /* A node takes up to 300 bytes; with more nodes than this, and large figures, some are left out. */
+    /* A node takes up to 300 bytes, a place 100; with more of them and large figures, some are left out. */
     char buffer[16384];
     struct vl_text text = vl_text_on(buffer, sizeof buffer);
     struct facts facts;
@@ -282,6 +397,8 @@ void vl_report_print_json(int fd)
     for (unsigned node = 0; node < vl_topology.count; node++)
         if (text.len < sizeof buffer - 512)
             put_node(&text, node, &facts.residents);
+    vl_text_str(&text, "], \"per_place\": [");
+    put_places(&text, sizeof buffer - 256);
     vl_text_str(&text, "]}");
     vl_text_line_end(&text);
     vl_text_write(&text, fd);

@@ -16,6 +16,10 @@ void vl_report_print_json(int fd);
 /* For people: what an object of huge pages holds, and how many of them the process got. */
 void vl_report_hugepages(struct vl_text *text, const struct vl_holding *holding);
 
+/* Lines that say why VALLOC_LARGE_POLICY or VALLOC_TIER has no effect, if it has none, and what tiers there
+ * are, if that is of interest. */
+void vl_report_policy(int fd);
+
 /* As VALLOC_STATS says. */
 void vl_report_at_exit(int fd);
 

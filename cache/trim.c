@@ -45,3 +45,10 @@ size_t vl_trim(void)
     vl_place_unreserve();
     return vl_place_purge(0);
 }
+
+void vl_trim_for_want(void)
+{
+    vl_trim();
+    vl_limit_refused();
+    vl_place_retire(false);
+}

@@ -4,12 +4,14 @@
 #include "cache/counters.h"
 #include "cache/front.h"
 #include "cache/init.h"
+#include "cache/placed.h"
 #include "cache/query.h"
 #include "cache/report.h"
 #include "cache/stats.h"
 #include "cache/walk.h"
 #include "hugepage/hugepage.h"
 
+#include <errno.h>
 #include <string.h>
 
 const char *valloc_version(void)
@@ -50,6 +52,28 @@ void valloc_get_stat(struct valloc_stat *stat)
         .nb_munmap = vl_get(&vl_os_unmaps),
         .counts = vl_options.count,
     };
+}
+
+void *valloc_onnode(size_t size, int node)
+{
+    unsigned place = VL_PLACE_ANYWHERE;
+    vl_start(); /* false from inside the start: no nodes are known then, and any number will do */
+    if (vl_placement_on(node, &place))
+        return vl_placed_take(place, size);
+    errno = EINVAL;
+    return NULL;
+}
+
+void *valloc_interleaved(size_t size)
+{
+    vl_start();
+    return vl_placed_take(vl_placement_spread(), size);
+}
+
+void *valloc_local(size_t size)
+{
+    vl_start();
+    return vl_placed_take(size < VL_BIG_MIN ? VL_PLACE_ANYWHERE : vl_placement_here(), size);
 }
 
 void valloc_count_calls(int on)

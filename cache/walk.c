@@ -30,8 +30,10 @@ static int walk_regions(const struct vl_slice *slice, vl_visit_part *visit, void
 static int walk_big(const struct vl_slice *slice, vl_visit_part *visit, void *argument)
 {
     struct vl_big_heap *heap = &vl_big_heaps[slice->number];
-    struct vl_part part = {
-        .kind = VL_PART_BIG, .start = (char *)slice->start, .resident = true, .node = -1};
+    struct vl_part part = {.kind = VL_PART_BIG,
+                           .start = (char *)slice->start,
+                           .resident = true,
+                           .node = slice->bind ? slice->bind_node : -1};
     while (vl_big_heap_next(heap, &part.start, &part.size, &part.used)) {
         int result = visit(&part, argument);
         if (result != 0)

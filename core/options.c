@@ -42,6 +42,13 @@
       "memory of the heaps above which there is no more: malloc returns NULL")                    \
     o(NUMA, numa_mode, WORD, VL_NUMA_AUTO, 0, 1, "auto|off",                                      \
       "heaps; auto: one for each NUMA node, memory near the thread that asks for it, off: one")   \
+    o(LARGE_POLICY, large_policy, WORD, VL_LARGE_FIRST_TOUCH, 0, 3,                               \
+      "firsttouch|local|interleave|weighted",                                                     \
+      "nodes of blocks from 1M on, unless numactl has chosen; local: of who asks, weighted: interleaved " \
+      "by the kernel's weights")                                                                  \
+    o(TIER, tier, TIERS, 0, MB(1), TB(64), "none",                                                \
+      "nodes without processors, fast (hbm) or slow (cxl), for blocks of such a size and more; see " \
+      "valloc(7)")                                                                                \
     o(VA_RESERVE, va_reserve_bytes, SIZE, VL_SIZE_AUTO, MB(64), TB(64), "auto",                   \
       "address space reserved for each node; auto: by the size of its memory")                    \
     o(FILL, fill_mode, WORD, VL_FILL_NONE, 0, 2, "none|junk|zero",                                \
@@ -215,6 +222,54 @@ bool vl_amounts_read(const char *string, vl_amount_fn *amount, void *argument)
     }
 }
 
+static const char tier_prefixes[VL_TIERS][8] = {"hbm:>=", "cxl:>="};
+
+/* What follows a tier's prefix; NULL if the text begins with none. */
+static const char *read_tier(const char *string, enum vl_tier *tier)
+{
+    for (*tier = VL_TIER_HBM; *tier < VL_TIERS; ++*tier) {
+        size_t length = 0;
+        while (tier_prefixes[*tier][length] != '\0' &&
+               tier_prefixes[*tier][length] == string[length])
+            length++;
+        if (tier_prefixes[*tier][length] == '\0')
+            return string + length;
+    }
+    return NULL;
+}
+
+bool vl_tiers_read(const char *string, vl_tier_fn *found, void *argument)
+{
+    unsigned seen = 0;
+    for (const char *at = string;; at++) {
+        enum vl_tier tier;
+        uint64_t bytes;
+        at = read_tier(at, &tier);
+        if (at == NULL || (seen >> tier & 1) != 0)
+            return false;
+        seen |= 1u << tier;
+        at = read_size(at, &bytes, (uint64_t)TB(64));
+        if (at == NULL || bytes < (uint64_t)MB(1) || (*at != '\0' && *at != ','))
+            return false;
+        found(tier, bytes, argument);
+        if (*at == '\0')
+            return true;
+    }
+}
+
+static void note_tier(enum vl_tier tier, uint64_t bytes, void *unused)
+{
+    (void)tier, (void)bytes, (void)unused;
+}
+
+static bool parse_tiers(const char *string, bool none, int64_t *value)
+{
+    if (!none && !vl_tiers_read(string, note_tier, NULL))
+        return false;
+    *value = none ? 0 : (int64_t)(intptr_t)string;
+    return true;
+}
+
 static void note_amount(int node, uint64_t bytes, void *any)
 {
     (void)node;
@@ -271,6 +326,8 @@ bool vl_option_parse(const struct vl_option *option, const char *string, int64_t
         return word >= 0;
     case VL_OPTION_AMOUNTS:
         return parse_amounts(string, value);
+    case VL_OPTION_TIERS:
+        return parse_tiers(string, word >= 0, value);
     default:
         if (word < 0)
             return parse_quantity(option, string, value) ||
@@ -320,6 +377,8 @@ void vl_option_print(const struct vl_option *option, int64_t value, struct vl_te
         put_word(text, option->words, value);
     else if (option->type == VL_OPTION_AMOUNTS)
         vl_text_str(text, value == 0 ? "0" : (const char *)(intptr_t)value);
+    else if (option->type == VL_OPTION_TIERS)
+        vl_text_str(text, value == 0 ? option->words : (const char *)(intptr_t)value);
     else if (option->type == VL_OPTION_LIMIT && vl_limit_percent(value) != 0)
         put_share(text, vl_limit_percent(value));
     else if (value < 0)
@@ -364,6 +423,10 @@ static void put_kind(struct vl_text *text, const struct vl_option *option)
         break;
     case VL_OPTION_AMOUNTS:
         vl_text_str(text, "a size, or sizes for nodes (0:4G,1:4G)");
+        break;
+    case VL_OPTION_TIERS:
+        vl_text_str(text, option->words);
+        vl_text_str(text, ", or hbm, cxl with sizes from 1M on (hbm:>=64M,cxl:>=1G)");
         break;
     case VL_OPTION_TIME:
         vl_text_str(text, "a time (for example 500ms, 10s");

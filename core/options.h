@@ -31,6 +31,15 @@ enum vl_hugepage_mode {
     VL_HUGEPAGE_HUGETLB
 };
 enum vl_numa_mode { VL_NUMA_AUTO, VL_NUMA_OFF };
+/* Of big blocks: where their pages go. */
+enum vl_large_policy {
+    VL_LARGE_FIRST_TOUCH,
+    VL_LARGE_LOCAL,
+    VL_LARGE_INTERLEAVE,
+    VL_LARGE_WEIGHTED
+};
+/* Memory of nodes without processors (numa/tier.h), in the order of the names in options.c. */
+enum vl_tier { VL_TIER_HBM, VL_TIER_CXL, VL_TIERS };
 enum vl_fill_mode { VL_FILL_NONE, VL_FILL_JUNK, VL_FILL_ZERO };
 
 #define VL_SIZE_AUTO  SIZE_MAX      /* a size that valloc is to choose */
@@ -53,6 +62,7 @@ struct vl_options {
     enum vl_stats_mode stats_mode;
     enum vl_hugepage_mode hugepage_mode;
     enum vl_numa_mode numa_mode;
+    enum vl_large_policy large_policy;
     enum vl_fill_mode fill_mode;
     uint32_t stats_pid; /* 0: every process */
     size_t huge_start_bytes;
@@ -63,6 +73,7 @@ struct vl_options {
     int64_t limit_soft, limit_hard;
     int64_t reserve_time_ms;
     const char *reserve; /* amounts, where they stand in the environment, or NULL */
+    const char *tier;    /* tiers, likewise */
 
     /* Bit i: the value of row i of the table comes from the environment. */
     uint32_t given;
@@ -98,6 +109,7 @@ bool vl_option_check(const char *entry, struct vl_text *text);
  *      TIME         250, 250ms, 10s               in ms       between min and max
  *      LIMIT        4096, 1G, 90%cgroup           in bytes, or as vl_limit_percent reads it
  *      AMOUNTS      8G, 0:4G,1:4G                 the text itself, or NULL; vl_amounts_read
+ *      TIERS        hbm:>=64M,cxl:>=1G            the text itself, or NULL; vl_tiers_read
  *
  * UNSIGNED to LIMIT may have one word beside the numbers (auto, -1), with the value -1. Text lies
  * inside the row: a pointer would be a relocation at the start of every process.
@@ -109,10 +121,11 @@ enum vl_option_type {
     VL_OPTION_SIZE,
     VL_OPTION_TIME,
     VL_OPTION_LIMIT,
-    VL_OPTION_AMOUNTS
+    VL_OPTION_AMOUNTS,
+    VL_OPTION_TIERS
 };
 
-enum { VL_OPTION_NAME_SIZE = 20, VL_OPTION_WORDS_SIZE = 36, VL_OPTION_HELP_SIZE = 128 };
+enum { VL_OPTION_NAME_SIZE = 20, VL_OPTION_WORDS_SIZE = 40, VL_OPTION_HELP_SIZE = 128 };
 
 struct vl_option {
     char name[VL_OPTION_NAME_SIZE]; /* without VALLOC_ */
@@ -128,6 +141,10 @@ struct vl_option {
  * else; then some calls may have been made all the same. */
 typedef void vl_amount_fn(int node, uint64_t bytes, void *argument);
 bool vl_amounts_read(const char *string, vl_amount_fn *amount, void *argument);
+
+/* The same with the least size of a block for each tier; a tier is named once. */
+typedef void vl_tier_fn(enum vl_tier tier, uint64_t bytes, void *argument);
+bool vl_tiers_read(const char *string, vl_tier_fn *tier, void *argument);
 
 extern const struct vl_option vl_option_table[];
 extern const unsigned vl_option_count;

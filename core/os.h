@@ -8,7 +8,7 @@
  * Address space is changed through libc's own mmap, munmap, mprotect, madvise and mremap, never
  * through raw system calls: MPI and RDMA libraries watch those names to know which registrations
  * have gone stale. Their hooks may call malloc, so none of these is called with a lock of ours held.
- * `bind` is none of these.
+ * `bind` and `spread` are none of these.
  *
  * All return 0 or a negative errno value, and leave errno as it was.
  */
@@ -44,6 +44,13 @@ struct vl_node_mask {
     unsigned long words[VL_NODES_MAX / (8 * sizeof(unsigned long))];
 };
 
+/* How pages go to several nodes. */
+enum vl_spread {
+    VL_SPREAD_EVENLY,   /* one after the other */
+    VL_SPREAD_WEIGHTED, /* likewise, by the weights that the kernel gives them; since 6.9 */
+    VL_SPREAD_NEAREST,  /* to that which is nearest to who touches them and has room; since 5.15 */
+};
+
 struct vl_os {
     /* Address space without memory; NULL where there is none. */
     void *(*reserve)(size_t size);
@@ -59,6 +66,8 @@ struct vl_os {
     int (*move)(void *from, size_t size, void *to);
     /* Prefers `node` for pages first touched here; may move there those that are touched already. */
     int (*bind)(void *start, size_t size, unsigned node, bool move);
+    /* Spreads pages first touched here over some nodes. -EINVAL also from a kernel that cannot. */
+    int (*spread)(void *start, size_t size, const struct vl_node_mask *nodes, enum vl_spread how);
 
     /* A mapping of its own of the kernel's pool of huge pages of 1 << page_shift bytes, which are
      * set aside for it; NULL where the pool has too few. They are there once it is populated. */

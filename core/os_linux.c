@@ -37,6 +37,9 @@
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
 #endif
+/* Enumerators of newer kernels' headers. */
+enum { MODE_PREFERRED_MANY = 5, MODE_WEIGHTED_INTERLEAVE = 6 };
+
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -298,6 +301,17 @@ static int os_bind(void *start, size_t size, unsigned node, bool move)
                            (unsigned long)VL_NODES_MAX + 1, move ? MPOL_MF_MOVE : 0) == 0);
 }
 
+static int os_spread(void *start, size_t size, const struct vl_node_mask *nodes, enum vl_spread how)
+{
+    static const int modes[] = {
+        [VL_SPREAD_EVENLY] = MPOL_INTERLEAVE,
+        [VL_SPREAD_WEIGHTED] = MODE_WEIGHTED_INTERLEAVE,
+        [VL_SPREAD_NEAREST] = MODE_PREFERRED_MANY,
+    };
+    return QUIETLY(syscall(SYS_mbind, start, size, modes[how], nodes->words,
+                           (unsigned long)VL_NODES_MAX + 1, 0) == 0);
+}
+
 /* Not with MAP_NORESERVE: after a fork, the parent could not write without more pages. */
 static void *os_map_hugetlb(size_t size, unsigned page_shift)
 {
@@ -492,6 +506,7 @@ const struct vl_os vl_os_linux = {
     .plug = os_plug,
     .move = os_move,
     .bind = os_bind,
+    .spread = os_spread,
     .map_hugetlb = os_map_hugetlb,
     .replace = os_replace,
     .where = os_where,

@@ -1,9 +1,8 @@
 #include "core/slice.h"
 
-#include "core/os.h"
-
 struct vl_slice vl_slices[VL_SLICES_MAX];
 _Atomic uint32_t vl_slice_count;
+_Atomic uint64_t vl_slice_refusals;
 
 /* Slots handed out; a slice is published once all earlier slots are. */
 static _Atomic uint32_t slots_taken;
@@ -21,7 +20,7 @@ enum { CLASS_MAP_SKEW = 1728 };
 
 static size_t class_map_bytes(const struct vl_slice_plan *plan)
 {
-    if (plan->kind == VL_SLICE_BIG)
+    if (plan->kind >= VL_SLICE_BIG)
         return 0;
     return vl_round_up(CLASS_MAP_SKEW + (plan->size >> VL_PAGE_SHIFT), vl_os_page_size);
 }
@@ -69,9 +68,28 @@ static void advise(const struct vl_slice_plan *plan, char *tables, uintptr_t dat
     vl_os->advise(tables, data - (uintptr_t)tables + plain, VL_ADVICE_SMALL);
     if (plan->huge && plan->size > plain)
         vl_os->advise((void *)(data + plain), plan->size - plain, VL_ADVICE_HUGE);
-    if (plan->bind)
-        vl_os->bind(tables, data + plan->size - (uintptr_t)tables, plan->bind_node,
-                    false);
+}
+
+/* Kernels that know no weights spread evenly; those that prefer one node only get the slice's first. */
+static int spread(const struct vl_slice *slice, void *start, size_t size)
+{
+    int error = vl_os->spread(start, size, slice->spread, (enum vl_spread)slice->how);
+    if (error != 0 && slice->how == VL_SPREAD_WEIGHTED)
+        error = vl_os->spread(start, size, slice->spread, VL_SPREAD_EVENLY);
+    if (error != 0 && slice->how == VL_SPREAD_NEAREST)
+        error = vl_os->bind(start, size, slice->bind_node, false);
+    return error;
+}
+
+void vl_slice_bind(const struct vl_slice *slice, void *start, size_t size)
+{
+    int error = 0;
+    if (slice->spread != NULL)
+        error = spread(slice, start, size);
+    else if (slice->bind)
+        error = vl_os->bind(start, size, slice->bind_node, false);
+    if (error != 0)
+        vl_add(&vl_slice_refusals, 1);
 }
 
 static void publish(uint32_t number)
@@ -133,14 +151,17 @@ struct vl_slice *vl_slice_create(const struct vl_slice_plan *plan)
     if (again == NULL) {
         slice->number = (uint16_t)number;
         slice->node = (uint16_t)plan->node;
-        slice->kind = plan->kind;
-        slice->unit_shift = plan->unit_shift;
-        slice->unit_bytes = plan->unit_bytes;
+        slice->kind = (uint8_t)plan->kind;
+        slice->unit_shift = (uint8_t)plan->unit_shift;
+        slice->unit_bytes = (uint16_t)plan->unit_bytes;
         slice->huge = plan->huge;
         slice->pool = plan->pool;
         slice->bind = plan->bind;
         slice->bind_node = (uint16_t)plan->bind_node;
+        slice->spread = plan->spread;
+        slice->how = (uint8_t)plan->how;
     }
+    vl_slice_bind(slice, tables, slice->mapped);
     plan->prepare(slice);
     vl_set_release(&slice->size, plan->size);
     /* After its size: from now on it may be hidden again. */
@@ -212,8 +233,7 @@ bool vl_slice_renew(const struct vl_slice *slice, void *start, size_t size)
         return false;
     bool small = vl_slice_is_small(slice, (uintptr_t)start - slice->start);
     vl_os->advise(start, size, small ? VL_ADVICE_SMALL : VL_ADVICE_HUGE);
-    if (slice->bind)
-        vl_os->bind(start, size, slice->bind_node, false);
+    vl_slice_bind(slice, start, size);
     return true;
 }
 

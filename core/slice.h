@@ -10,7 +10,8 @@
  *
  * A NODE slice holds the small objects and runs of one NUMA node; its units are regions. So are those of
  * an OBJECT slice, which allocator objects lease. A BIG slice holds big blocks, bound to no node; its
- * units are grains, and it has no class map.
+ * units are grains, and it has no class map. A PLACED slice holds big blocks as well, all of which
+ * belong on one node, or are spread over several: the kernel is told once, about all of it.
  *
  * Data is reserved without access and made writable from the front by vl_slice_extend, in growing
  * steps, so that resource limits, overcommit and core dumps see only what is used, in two or three
@@ -19,7 +20,7 @@
  * with the data they describe, and stay mapped as long as the slice is not retired.
  *
  * A process normally has one slice per node and one for big blocks; two more per node if it has allocator
- * objects. More are made when one is full,
+ * objects, and one for each place that big blocks are wanted at. More are made when one is full,
  * or small ones when address space is short (ulimit -v); they are found through vl_slice_of. One with
  * nothing in use can be taken away: it is hidden, so that no pointer leads into it, and unmapped when
  * nobody looks at its tables any more (core/rcu.h). Its number serves the next slice of its sort: of
@@ -33,8 +34,10 @@
 #include "core/atomic.h"
 #include "core/bits.h"
 #include "core/geometry.h"
+#include "core/os.h"
 
-enum vl_slice_kind { VL_SLICE_NODE, VL_SLICE_OBJECT, VL_SLICE_BIG };
+/* From BIG on they hold big blocks. */
+enum vl_slice_kind { VL_SLICE_NODE, VL_SLICE_OBJECT, VL_SLICE_BIG, VL_SLICE_PLACED };
 
 enum vl_slice_state { VL_SLICE_LIVE, VL_SLICE_HIDDEN, VL_SLICE_BUSY, VL_SLICE_RETIRED };
 
@@ -49,13 +52,16 @@ struct vl_slice {
     char *units;
     uint16_t number; /* index in vl_slices */
     /* Its sort, as in the plan: */
-    uint16_t node; /* NODE, OBJECT: index, as numa/ counts them */
-    uint32_t unit_shift;
-    uint32_t unit_bytes;
-    enum vl_slice_kind kind;
-    bool huge, pool, bind;
+    uint16_t
+        node; /* NODE, OBJECT: index, as numa/ counts them; PLACED: the place (numa/placement.h) */
     uint16_t bind_node;
+    uint16_t unit_bytes;
+    uint8_t unit_shift;
+    uint8_t kind; /* enum vl_slice_kind */
+    bool huge, pool, bind;
+    uint8_t how; /* enum vl_spread */
     _Atomic uint8_t state;
+    const struct vl_node_mask *spread; /* NULL: over no nodes */
     /* Data that has small pages though the slice is to have huge ones. May be read in a moment when it
      * changes: advice is taken by what was there before or comes. */
     _Atomic size_t small_from, small_end;
@@ -63,9 +69,15 @@ struct vl_slice {
     _Atomic size_t writable; /* bytes of data that can be written; grows; release after protect */
 };
 
+/* Many paths find a slice by its number: three times a power of two is reached in few steps. */
+_Static_assert(sizeof(struct vl_slice) == 96, "a slice of the size that was measured");
+
 enum { VL_SLICES_MAX = 256 };
 extern struct vl_slice vl_slices[VL_SLICES_MAX];
 extern _Atomic uint32_t vl_slice_count;
+
+/* Times that the kernel would not have memory prefer a node, or spread: it is where it is touched first. */
+extern _Atomic uint64_t vl_slice_refusals;
 
 struct vl_slice_plan {
     enum vl_slice_kind kind;
@@ -78,6 +90,9 @@ struct vl_slice_plan {
     bool pool;          /* from the kernel's pool, as far as it has any */
     bool bind;          /* prefer the memory of bind_node, the kernel's number of the node */
     unsigned bind_node;
+    const struct vl_node_mask *spread; /* nodes to spread memory over, for ever there, or NULL; */
+    /* bind_node: one of them, for kernels that know no NEAREST */
+    enum vl_spread how;
     void (*prepare)(struct vl_slice *slice); /* before anybody else can see it */
 };
 
@@ -91,6 +106,9 @@ bool vl_slice_extend(struct vl_slice *slice, size_t end);
  * call each, and one more mapping of the kernel's at most. False if that was refused. */
 bool vl_slice_use_huge(struct vl_slice *slice);
 bool vl_slice_use_small(struct vl_slice *slice, size_t from);
+
+/* Has memory at [start, start+size), where nothing is touched yet, lie where the slice's should. */
+void vl_slice_bind(const struct vl_slice *slice, void *start, size_t size);
 
 /* Fresh memory in place of what is mapped at a part of the data, advised and bound as the slice is.
  * False if that was refused; there may be a hole then. */
@@ -121,7 +139,7 @@ static inline bool vl_slice_is_small(const struct vl_slice *slice, size_t offset
 /* Whether it consists of regions, and has a class map. */
 static inline bool vl_slice_has_regions(const struct vl_slice *slice)
 {
-    return slice->kind != VL_SLICE_BIG;
+    return slice->kind < VL_SLICE_BIG;
 }
 
 /* The class map's byte for the page that `pointer` lies on. */

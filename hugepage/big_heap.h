@@ -1,7 +1,7 @@
 /*
- * big_heap - blocks of 1 MB and more, in a BIG slice.
+ * big_heap - blocks of 1 MB and more, in a BIG or PLACED slice.
  *
- * The slice prefers no node: a page goes where it is first written, which is where a program that
+ * A BIG slice prefers no node: a page goes where it is first written, which is where a program that
  * initialises its arrays in parallel wants it. Nothing is ever written into a block by us: its
  * bookkeeping is beside it (extent.h), and fresh memory is known to be zero.
  *
@@ -9,8 +9,8 @@
  * instead of copied; its slack is free for others. What it has of the last huge page is copied: moved,
  * it would be cut out of a page that others use. A freed block keeps its memory for
  * VALLOC_PURGE_DELAY, as long as all of them together stay below a limit. On a machine with
- * several nodes, kept memory serves only blocks of the very same size (the program's next time
- * step); any other gets untouched pages, so that first touch decides anew.
+ * several nodes, kept memory of a BIG slice serves only blocks of the very same size (the program's next
+ * time step); any other gets untouched pages, so that first touch decides anew.
  *
  * Where huge pages are slow to come (stall.h), memory that blocks touch first has small pages for a while.
  * Advice to the kernel is about all of the slice at once, and leaves huge pages that are there. Blocks
@@ -47,7 +47,7 @@ struct vl_big_heap {
     _Atomic uint64_t hugetlb_refused; /* blocks that did without */
 };
 
-/* `slice` is a BIG slice made with vl_big_heap_plan. `reuse_exact`: there are several nodes. */
+/* `slice` was made with vl_big_heap_plan. `reuse_exact`: there are several nodes, and first touch decides. */
 void vl_big_heap_start(struct vl_big_heap *heap, struct vl_slice *slice, bool reuse_exact);
 struct vl_slice_plan vl_big_heap_plan(size_t size);
 

@@ -32,8 +32,7 @@ static void *pages_for(const struct vl_slice *slice, size_t size)
     pages = vl_os->map_hugetlb(size, VL_REGION_SHIFT);
     if (pages == NULL)
         return NULL;
-    if (slice->bind)
-        vl_os->bind(pages, size, slice->bind_node, false);
+    vl_slice_bind(slice, pages, size);
     if (vl_os->advise(pages, size, VL_ADVICE_POPULATE) == 0)
         return pages;
     vl_os->unreserve(pages, size);

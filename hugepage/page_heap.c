@@ -12,6 +12,8 @@ enum { KEPT_MIN = 8 };
 /* Fewer regions at the end are not worth the call that gives their records back. */
 enum { RETREAT_MIN = 16 };
 
+_Static_assert(sizeof(struct vl_region) <= UINT16_MAX, "a slice holds it in 16 bits");
+
 struct vl_slice_plan vl_page_heap_plan(unsigned node, size_t size)
 {
     enum vl_hugepage_mode mode = vl_options.hugepage_mode;

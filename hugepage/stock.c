@@ -67,7 +67,7 @@ void vl_stock_add(unsigned node, char *start, size_t size, size_t populated)
 
 static bool is_of(const struct stock *stock, const struct vl_slice *slice, unsigned here)
 {
-    return stock->node == (slice->bind ? slice->bind_node : here);
+    return slice->spread == NULL && stock->node == (slice->bind ? slice->bind_node : here);
 }
 
 char *vl_stock_take(const struct vl_slice *slice, size_t size)

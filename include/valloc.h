@@ -84,6 +84,24 @@ int valloc_owns(const void *pointer);
 size_t valloc_usable_size(const void *pointer);
 int valloc_node_of(const void *pointer);
 
+/*
+ * Blocks whose pages are to lie somewhere else than where they are touched first. They are given to
+ * free, realloc and all else like any other block.
+ *
+ * valloc_onnode       on a NUMA node, by the kernel's number; it may have no processors (HBM, CXL). NULL
+ *                     with EINVAL if there is no such node, or it has no memory for this process
+ * valloc_interleaved  spread evenly over all nodes that this process may use
+ * valloc_local        on the node where the caller runs, whoever touches it
+ *
+ * From 1 MB on, all of a block lies there, and realloc keeps it there as long as it has 1 MB. Smaller
+ * blocks come from the heap of that node; interleaved ones are ordinary ones. It is a wish: what the
+ * node has no memory for comes from another; and on a machine with one node, or where the kernel refuses
+ * such wishes, memory is ordinary. They are granted under numactl, too, within the cpuset.
+ */
+void *valloc_onnode(size_t size, int node);
+void *valloc_interleaved(size_t size);
+void *valloc_local(size_t size);
+
 /* A piece of the heap: 2 MB for small blocks and runs of pages, or one big block. */
 struct valloc_region {
     const void *start;

@@ -7,7 +7,10 @@ dist_man_MANS = \
 	%D%/valloc_count_calls.3 \
 	%D%/valloc_get_stat.3 \
 	%D%/valloc_init.3 \
+	%D%/valloc_interleaved.3 \
+	%D%/valloc_local.3 \
 	%D%/valloc_node_of.3 \
+	%D%/valloc_onnode.3 \
 	%D%/valloc_owns.3 \
 	%D%/valloc_print_counters.3 \
 	%D%/valloc_print_stat.3 \

@@ -65,6 +65,8 @@ static bool is_kind(const struct vl_layout *layout, uint64_t kind, enum stretch_
         [STRETCH_OBJECTS] = layout->slice_object,
         [STRETCH_BIG] = layout->slice_big,
     };
+    if (kind == layout->slice_placed)
+        kind = layout->slice_big;
     for (unsigned i = 0; i < STRETCH_KINDS; i++)
         if (kind == kinds[i]) {
             *stretch_kind = (enum stretch_kind)i;

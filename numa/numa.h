@@ -3,6 +3,8 @@
 #define VL_NUMA_NUMA_H
 
 #include "numa/place.h"
+#include "numa/placement.h"
+#include "numa/tier.h"
 #include "numa/topology.h"
 
 #endif

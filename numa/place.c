@@ -15,6 +15,7 @@ struct vl_big_heap vl_big_heaps[VL_SLICES_MAX];
 static struct {
     _Atomic size_t node_bytes;
     _Atomic size_t big_bytes;
+    _Atomic size_t placed_bytes;
 } slice_sizes;
 
 static size_t power_of_two_below(uint64_t bytes)
@@ -25,14 +26,17 @@ static size_t power_of_two_below(uint64_t bytes)
 void vl_place_start(void)
 {
     vl_topology_probe(&vl_topology, vl_options.numa_mode);
+    vl_placement_start();
     vl_limit_start();
     uint64_t memory = vl_os->memory_bytes();
     uint64_t node = vl_max(NODE_SLICE_MIN, 4 * memory / vl_topology.count);
     if (vl_options.va_reserve_bytes != VL_SIZE_AUTO)
         node = vl_max(SHORT_SLICE_MIN, vl_options.va_reserve_bytes);
     uint64_t big = vl_max(BIG_SLICE_MIN, 8 * memory);
+    uint64_t placed = vl_max(BIG_SLICE_MIN, 8 * memory / vl_max(vl_topology.known, 1));
     vl_set(&slice_sizes.node_bytes, power_of_two_below(vl_min(node, SLICE_MAX)));
     vl_set(&slice_sizes.big_bytes, power_of_two_below(vl_min(big, SLICE_MAX)));
+    vl_set(&slice_sizes.placed_bytes, power_of_two_below(vl_min(placed, SLICE_MAX)));
 }
 
 static void prepare(struct vl_slice *slice)
@@ -40,7 +44,8 @@ static void prepare(struct vl_slice *slice)
     if (vl_slice_has_regions(slice))
         vl_page_heap_start(&vl_page_heaps[slice->number], slice);
     else
-        vl_big_heap_start(&vl_big_heaps[slice->number], slice, vl_topology.count > 1);
+        vl_big_heap_start(&vl_big_heaps[slice->number], slice,
+                          slice->kind == VL_SLICE_BIG && vl_topology.count > 1);
 }
 
 /* Makes a slice of `*size` bytes, of an eighth of the address space where ulimit -v bounds that, or
@@ -63,7 +68,7 @@ static bool make_slice(struct vl_slice_plan plan, _Atomic size_t *size, size_t l
     }
 }
 
-/* Slices of a kind, and of a node where they have one, in the order they were made. */
+/* Slices of a kind, and of a node or place where they have one, in the order they were made. */
 #define FOR_SLICES(slice, of_kind, of_node)                                                       \
     for (struct vl_slice *slice = vl_slices,                                                      \
                          *slices_end = vl_slices + vl_get_acquire(&vl_slice_count);               \
@@ -80,7 +85,7 @@ static struct vl_slice *first_slice(unsigned node)
 /* Closes a heap of which nothing is in use, but not a node's first, which threads call home. */
 static bool close_if_idle(const struct vl_slice *slice)
 {
-    if (slice->kind == VL_SLICE_BIG)
+    if (!vl_slice_has_regions(slice))
         return vl_big_heap_close(&vl_big_heaps[slice->number]);
     bool home = slice->kind == VL_SLICE_NODE && slice == first_slice(slice->node);
     return !home && vl_page_heap_close(&vl_page_heaps[slice->number]);
@@ -354,9 +359,10 @@ void vl_place_give_run(const struct vl_slice *slice, const void *start)
 static struct vl_slice *slice_of_big(const struct vl_extent *extent)
 {
     const char *entry = (const char *)extent;
-    FOR_SLICES(slice, VL_SLICE_BIG, 0)
-    if (entry >= slice->units && entry < (char *)slice->start)
-        return slice;
+    uint32_t count = vl_get_acquire(&vl_slice_count);
+    for (struct vl_slice *slice = vl_slices; slice < vl_slices + count; slice++)
+        if (!vl_slice_has_regions(slice) && entry >= slice->units && entry < (char *)slice->start)
+            return slice;
     return NULL;
 }
 
@@ -397,9 +403,13 @@ size_t vl_place_dissolve(struct vl_holding *holding)
 
 /* --- Big blocks --- */
 
-static void *big_from_slices(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
+/* Of both functions' callers one knows at compile time that it wants first touch. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+static ALWAYS_INLINE void *big_from_slices(enum vl_slice_kind kind, unsigned place, size_t bytes,
+                                           size_t align, struct vl_holding *holder, bool *zeroed)
 {
-    FOR_SLICES(slice, VL_SLICE_BIG, 0)
+    FOR_SLICES(slice, kind, place)
     {
         void *block =
             vl_big_heap_take(&vl_big_heaps[slice->number], bytes, align, holder, zeroed);
@@ -409,12 +419,23 @@ static void *big_from_slices(size_t bytes, size_t align, struct vl_holding *hold
     return NULL;
 }
 
-static bool big_has_room(size_t bytes, size_t align)
+static bool big_has_room(enum vl_slice_kind kind, unsigned place, size_t bytes, size_t align)
 {
-    FOR_SLICES(slice, VL_SLICE_BIG, 0)
+    FOR_SLICES(slice, kind, place)
     if (vl_big_heap_has_room(&vl_big_heaps[slice->number], bytes, align))
         return true;
     return false;
+}
+
+static bool find_big_slice(unsigned place, size_t bytes, size_t align, uint32_t seen)
+{
+    /* Room for the block wherever the slice comes to lie. */
+    size_t least = vl_round_up(bytes, VL_REGION_SIZE) + vl_max(align, VL_REGION_SIZE);
+    struct vl_slice_plan plan = vl_big_heap_plan(0);
+    if (place == VL_PLACE_ANYWHERE)
+        return find_slice(&plan, &slice_sizes.big_bytes, least, seen);
+    vl_placement_plan(place, &plan);
+    return find_slice(&plan, &slice_sizes.placed_bytes, least, seen);
 }
 
 /* Fresh memory is going to be touched: as much as that of what lies empty elsewhere may go. */
@@ -429,25 +450,55 @@ static void yield(size_t bytes)
     }
 }
 
-void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
+static ALWAYS_INLINE void *take_big(enum vl_slice_kind kind, unsigned place, size_t bytes,
+                                    size_t align, struct vl_holding *holder, bool *zeroed)
 {
     if (holder != NULL && !vl_holding_has_room(holder, bytes >> VL_PAGE_SHIFT))
         return NULL;
-    /* Room for the block wherever the slice comes to lie. */
-    size_t least = vl_round_up(bytes, VL_REGION_SIZE) + vl_max(align, VL_REGION_SIZE);
-    struct vl_slice_plan plan = vl_big_heap_plan(0);
     void *block;
     uint32_t seen;
     do {
         seen = vl_get_acquire(&slices_made);
-        block = big_from_slices(bytes, align, holder, zeroed);
-    } while (block == NULL && vl_limit_allows(bytes) && !big_has_room(bytes, align) &&
-             find_slice(&plan, &slice_sizes.big_bytes, least, seen));
+        block = big_from_slices(kind, place, bytes, align, holder, zeroed);
+    } while (block == NULL && vl_limit_allows(bytes) && !big_has_room(kind, place, bytes, align) &&
+             find_big_slice(place, bytes, align, seen));
     if (block != NULL && *zeroed) {
         yield(bytes);
         vl_limit_watch();
     }
     return block;
+}
+
+static void *take_first_touch(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
+{
+    return take_big(VL_SLICE_BIG, VL_PLACE_ANYWHERE, bytes, align, holder, zeroed);
+}
+
+void *vl_place_big_at(unsigned place, size_t bytes, size_t align, struct vl_holding *holder,
+                      bool *zeroed)
+{
+    void *block = NULL;
+    if (place != VL_PLACE_ANYWHERE)
+        block = take_big(VL_SLICE_PLACED, place, bytes, align, holder, zeroed);
+    return block != NULL ? block : take_first_touch(bytes, align, holder, zeroed);
+}
+
+void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
+{
+    if (vl_unlikely(vl_placement_ordered))
+        return vl_place_big_at(vl_placement_order(bytes, holder), bytes, align, holder, zeroed);
+    return take_first_touch(bytes, align, holder, zeroed);
+}
+
+struct vl_place_use vl_place_use_at(unsigned place)
+{
+    struct vl_place_use use = {0, 0};
+    FOR_SLICES(slice, VL_SLICE_PLACED, place)
+    {
+        use.bytes += vl_get(&vl_big_heaps[slice->number].bytes_used);
+        use.blocks += vl_get(&vl_big_heaps[slice->number].blocks_used);
+    }
+    return use;
 }
 
 struct vl_slice *vl_place_home(unsigned node)

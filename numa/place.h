@@ -4,6 +4,8 @@
  *      runs of pages:  own node's slice -> its further slices -> a new slice -> the other nodes,
  *                      nearest first
  *      big blocks:     the first-touch slice -> its further ones -> a new one
+ *      placed ones:    the same with the slices of their place (placement.h) -> first touch, where there
+ *                      is no address space for one
  *      objects' runs:  regions the object has -> one leased of a slice for objects, made like the
  *                      others, with small pages first, with huge pages for an object that has grown
  *
@@ -12,8 +14,7 @@
 #ifndef VL_NUMA_PLACE_H
 #define VL_NUMA_PLACE_H
 
-#include "hugepage/hugepage.h"
-#include "numa/topology.h"
+#include "numa/placement.h"
 
 /* Heaps by slice number: which of the two depends on the slice's kind. */
 extern struct vl_page_heap vl_page_heaps[VL_SLICES_MAX];
@@ -38,8 +39,17 @@ bool vl_place_lease(struct vl_holding *holding);
 /* Gives back the run that begins at `start`, in a slice of regions, wherever it was taken from. */
 void vl_place_give_run(const struct vl_slice *slice, const void *start);
 
-/* `holder`: the holding of the object it is for, or NULL. */
+/* `holder`: the holding of the object it is for, or NULL. Where the user's variables say, or the
+ * caller. */
 void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed);
+void *vl_place_big_at(unsigned place, size_t bytes, size_t align, struct vl_holding *holder,
+                      bool *zeroed);
+
+/* What is in use of the big blocks of a place other than ANYWHERE. */
+struct vl_place_use {
+    uint64_t bytes, blocks;
+};
+struct vl_place_use vl_place_use_at(unsigned place);
 
 /* A new object's memory comes from this node; -1: from that of the thread that asks. */
 void vl_place_begin(struct vl_holding *holding, int node);

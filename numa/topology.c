@@ -18,7 +18,7 @@ static int distance_by_number(int from, int to)
 static void order_from(struct vl_topology *topology, unsigned from, vl_distance_fn *distance)
 {
     uint8_t *order = topology->nearest[from];
-    for (unsigned i = 0; i < topology->count; i++) {
+    for (unsigned i = 0; i < topology->known; i++) {
         unsigned place = i;
         int far = i == from ? -1 : distance(topology->ids[from], topology->ids[i]);
         for (; place > 0; place--) {
@@ -37,7 +37,7 @@ static unsigned nearest_index(const struct vl_topology *topology, unsigned node,
                               vl_distance_fn *distance)
 {
     unsigned best = 0;
-    for (unsigned i = 0; i < topology->count; i++) {
+    for (unsigned i = 0; i < topology->known; i++) {
         if (topology->ids[i] == node)
             return i;
         if (distance((int)node, topology->ids[i]) < distance((int)node, topology->ids[best]))
@@ -50,20 +50,24 @@ void vl_topology_order(struct vl_topology *topology, vl_distance_fn *distance)
 {
     for (unsigned node = 0; node < VL_NODES_MAX; node++)
         topology->index_of[node] = (uint8_t)nearest_index(topology, node, distance);
-    for (unsigned from = 0; from < topology->count; from++)
+    for (unsigned from = 0; from < topology->known; from++)
         order_from(topology, from, distance);
 }
 
-/* The kernel's numbers of the nodes we may use, in `ids`; how many, at most VL_NODE_INDEX_MAX. */
-static unsigned find_nodes(enum vl_numa_mode mode, uint16_t ids[VL_NODE_INDEX_MAX])
+/* The nodes we may use; none where the kernel does not tell. */
+static void find_allowed(enum vl_numa_mode mode, struct vl_node_mask *allowed)
 {
-    struct vl_node_mask allowed = {{0}};
-    const unsigned word_bits = 8 * sizeof allowed.words[0];
+    *allowed = (struct vl_node_mask){{0}};
+    if (mode != VL_NUMA_OFF)
+        (void)vl_os->allowed_nodes(allowed); /* what fails writes nothing */
+}
+
+/* The kernel's numbers of them, in `ids`; how many, at most VL_NODE_INDEX_MAX. */
+static unsigned number_nodes(const struct vl_node_mask *allowed, uint16_t ids[VL_NODE_INDEX_MAX])
+{
     unsigned count = 0;
-    if (mode == VL_NUMA_OFF || vl_os->allowed_nodes(&allowed) != 0)
-        return 0;
     for (unsigned node = 0; node < VL_NODES_MAX && count < VL_NODE_INDEX_MAX; node++)
-        if (allowed.words[node / word_bits] >> (node % word_bits) & 1)
+        if (vl_node_mask_has(allowed, node))
             ids[count++] = (uint16_t)node;
     return count;
 }
@@ -71,17 +75,20 @@ static unsigned find_nodes(enum vl_numa_mode mode, uint16_t ids[VL_NODE_INDEX_MA
 bool vl_topology_has_several(enum vl_numa_mode mode)
 {
     uint16_t ids[VL_NODE_INDEX_MAX];
-    return find_nodes(mode, ids) > 1;
+    struct vl_node_mask allowed;
+    find_allowed(mode, &allowed);
+    return number_nodes(&allowed, ids) > 1;
 }
 
 void vl_topology_probe(struct vl_topology *topology, enum vl_numa_mode mode)
 {
-    topology->count = find_nodes(mode, topology->ids);
-    topology->bind = topology->count > 1 && !vl_os->policy_chosen();
-    if (topology->bind)
+    find_allowed(mode, &topology->allowed);
+    topology->known = number_nodes(&topology->allowed, topology->ids);
+    topology->chosen = topology->known > 1 && vl_os->policy_chosen() != 0;
+    topology->bind = topology->known > 1 && !topology->chosen;
+    topology->count = topology->bind ? topology->known : 1;
+    if (topology->known > 1)
         vl_topology_order(topology, distance_by_number);
-    else
-        topology->count = 1;
 }
 
 void vl_topology_refine(struct vl_topology *topology)
@@ -102,10 +109,15 @@ void vl_topology_refine(struct vl_topology *topology)
 #endif
 }
 
-unsigned vl_topology_here(const struct vl_topology *topology)
+unsigned vl_topology_near(const struct vl_topology *topology)
 {
     unsigned cpu, node;
-    if (topology->count == 1 || vl_os->where(&cpu, &node) != 0 || node >= VL_NODES_MAX)
+    if (vl_os->where(&cpu, &node) != 0 || node >= VL_NODES_MAX)
         return 0;
     return topology->index_of[node];
+}
+
+unsigned vl_topology_here(const struct vl_topology *topology)
+{
+    return topology->count == 1 ? 0 : vl_topology_near(topology);
 }

@@ -4,7 +4,8 @@
  * Nodes are known by an index, 0 .. count-1, over the nodes this process is allowed to take memory
  * from; the kernel's numbers, which may be sparse, appear only here. On a machine with one such
  * node, with VALLOC_NUMA=off, or where the user has chosen a memory policy (numactl), there is one
- * index, nothing is bound, and none of this costs anything.
+ * index, nothing is bound, and none of this costs anything. Indices from there to known-1 have no heaps:
+ * they are for blocks whose place the program has named (placement.h).
  *
  * vl_topology_probe runs inside the first malloc: one system call. vl_topology_refine runs in the
  * library's constructor, only where there are several nodes, and asks libnuma for distances, which
@@ -19,8 +20,11 @@
 enum { VL_NODE_INDEX_MAX = 64 };
 
 struct vl_topology {
-    unsigned count;
+    unsigned count; /* nodes with heaps */
+    unsigned known; /* nodes that we may use, at least as many; 0: nobody tells */
     bool bind;                          /* slices prefer their node's memory */
+    bool chosen;                        /* the process has a memory policy of its own */
+    struct vl_node_mask allowed;        /* all nodes that we may use, by the kernel's numbers */
     uint16_t ids[VL_NODE_INDEX_MAX];    /* the kernel's number of each index */
     uint8_t index_of[VL_NODES_MAX];     /* of a node of the kernel's, or of its nearest neighbour */
     /* Indices by distance from each, itself first. */
@@ -40,7 +44,14 @@ typedef int vl_distance_fn(int from, int to);
 /* Pure: fills index_of and nearest. */
 void vl_topology_order(struct vl_topology *topology, vl_distance_fn *distance);
 
-/* Index of the node this thread runs on. */
+/* Index of the node this thread runs on, or of the nearest: among those with heaps, and of all. */
 unsigned vl_topology_here(const struct vl_topology *topology);
+unsigned vl_topology_near(const struct vl_topology *topology);
+
+static inline bool vl_node_mask_has(const struct vl_node_mask *mask, unsigned node)
+{
+    const unsigned word_bits = 8 * sizeof mask->words[0];
+    return mask->words[node / word_bits] >> (node % word_bits) & 1;
+}
 
 #endif

@@ -255,6 +255,13 @@ static int fake_bind(void *start, size_t size, unsigned node, bool move)
         &(struct fake_os_record){.call = FAKE_BIND, .start = start, .size = size, .node = node});
 }
 
+static int fake_spread(void *start, size_t size, const struct vl_node_mask *nodes,
+                       enum vl_spread how)
+{
+    return call(&(struct fake_os_record){
+        .call = FAKE_SPREAD, .start = start, .size = size, .how = how, .nodes = nodes->words[0]});
+}
+
 static void *fake_map_hugetlb(size_t size, unsigned page_shift)
 {
     struct fake_os_record what = {.call = FAKE_MAP_HUGETLB, .size = size};
@@ -428,6 +435,7 @@ static const struct vl_os fake_os = {
     .plug = fake_plug,
     .move = fake_move,
     .bind = fake_bind,
+    .spread = fake_spread,
     .map_hugetlb = fake_map_hugetlb,
     .replace = fake_replace,
     .where = fake_where,

@@ -40,6 +40,7 @@ enum fake_os_call {
     FAKE_PLUG,
     FAKE_MOVE,
     FAKE_BIND,
+    FAKE_SPREAD,
     FAKE_MAP_HUGETLB,
     FAKE_REPLACE,
     FAKE_WHERE, /* from here on not recorded, as they are not about memory */
@@ -57,6 +58,8 @@ struct fake_os_record {
     size_t size;
     enum vl_access access; /* PROTECT */
     unsigned node;         /* BIND: the kernel's number */
+    enum vl_spread how;    /* SPREAD */
+    unsigned long nodes;   /* SPREAD: a bit each, of the first */
     void *to;              /* MOVE, REPLACE */
     int error;             /* 0, or why it failed */
 };

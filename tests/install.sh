@@ -54,12 +54,18 @@ int main(void)
     block = hp_malloc(15 << 20);
     memset(block, 1, 15 << 20);
     hp_free(block);
+    block = realloc(valloc_interleaved(3 << 20), 9 << 20);
+    memset(block, 1, 9 << 20);
+    free(block);
+    free(valloc_local(100));
+    if (valloc_onnode(100, -1) != NULL)
+        return 3;
     valloc_get_stat(&after);
     valloc_cleanup(&allocator);
     valloc_destroy(&allocator);
-    if (!after.counts || after.nb_malloc - before.nb_malloc != 6 ||
-        after.nb_calloc - before.nb_calloc != 1 || after.nb_realloc - before.nb_realloc != 1 ||
-        after.nb_free - before.nb_free != 7)
+    if (!after.counts || after.nb_malloc - before.nb_malloc != 8 ||
+        after.nb_calloc - before.nb_calloc != 1 || after.nb_realloc - before.nb_realloc != 2 ||
+        after.nb_free - before.nb_free != 9)
         return 2;
     get_stat();
     hp_malloc_stats();

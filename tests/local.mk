@@ -23,6 +23,7 @@ UNIT_TESTS = \
 	%D%/cache/test_magazine \
 	%D%/cache/test_object \
 	%D%/cache/test_parking \
+	%D%/cache/test_placed \
 	%D%/cache/test_purger \
 	%D%/cache/test_reserve \
 	%D%/cache/test_query \
@@ -61,6 +62,8 @@ UNIT_TESTS = \
 	%D%/hugepage/test_region \
 	%D%/hugepage/test_region_set \
 	%D%/numa/test_place \
+	%D%/numa/test_placement \
+	%D%/numa/test_tier \
 	%D%/numa/test_topology
 
 MODEL_TESTS = \

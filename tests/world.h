@@ -70,6 +70,13 @@ static inline int bare_bind(void *start, size_t size, unsigned node, bool move)
     return 0;
 }
 
+static inline int bare_spread(void *start, size_t size, const struct vl_node_mask *nodes,
+                              enum vl_spread how)
+{
+    (void)start, (void)size, (void)nodes, (void)how;
+    return 0;
+}
+
 static inline void begin_bare_world(unsigned nodes)
 {
     static struct vl_os os;
@@ -77,6 +84,7 @@ static inline void begin_bare_world(unsigned nodes)
     os.where = bare_where;
     os.allowed_nodes = bare_allowed_nodes;
     os.bind = bare_bind;
+    os.spread = bare_spread;
     bare_nodes = nodes;
     vl_os = &os;
     start_here();

@@ -226,6 +226,41 @@ START_TEST(hugetlb_is_named_where_it_is_asked_for)
 }
 END_TEST
 
+START_TEST(places_are_named_where_there_are_any)
+{
+    ck_assert_ptr_null(strstr(printed(vl_report_print), "big blocks, "));
+    ck_assert_ptr_nonnull(strstr(printed(vl_report_print_json), "\"per_place\": []}"));
+    fake_os_fail_from(FAKE_SPREAD, 1, EPERM);
+    valloc_onnode(5 << 20, 1);
+    valloc_interleaved(3 << 20);
+    const char *text = printed(vl_report_print);
+    ck_assert_ptr_nonnull(strstr(text, "\nvalloc: big blocks, node 1: in use 5.0 MB in 1 block\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "\nvalloc: big blocks, interleaved: in use 3.0 MB in 1 block\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "\nvalloc: wishes for nodes that the kernel has refused: 1\n"));
+    ck_assert_ptr_null(strstr(text, "no effect"));
+    text = printed(vl_report_print_json);
+    ck_assert_ptr_nonnull(strstr(text, "\"node_refusals\": 1,"));
+    ck_assert_ptr_nonnull(strstr(text,
+                                 "\"per_place\": [{\"place\": \"node 1\", \"big_bytes\": 5242880, "
+                                 "\"big_blocks\": 1}, {\"place\": \"interleaved\", "));
+}
+END_TEST
+
+START_TEST(policy_without_effect_is_told)
+{
+    fake_os_install();
+    fake_os_set_policy_chosen(true);
+    vl_options.large_policy = VL_LARGE_LOCAL;
+    start_here();
+    const char *text = printed(vl_report_print);
+    ck_assert_ptr_nonnull(strstr(text,
+                                 "\nvalloc: VALLOC_LARGE_POLICY has no effect: this process has a "
+                                 "memory policy of its own\n"));
+}
+END_TEST
+
 START_TEST(json_names_what_is_in_use)
 {
     vl_alloc(64);
@@ -258,6 +293,8 @@ Suite *vl_suite(void)
     tcase_add_checked_fixture(print, set_up, NULL);
     tcase_add_test(print, summary_names_what_is_in_use);
     tcase_add_test(print, hugetlb_is_named_where_it_is_asked_for);
+    tcase_add_test(print, places_are_named_where_there_are_any);
+    tcase_add_test(print, policy_without_effect_is_told);
     tcase_add_test(print, json_names_what_is_in_use);
     suite_add_tcase(suite, print);
     return suite;

@@ -58,6 +58,11 @@ static void no_amount(int node, uint64_t bytes, void *unused)
     (void)node, (void)bytes, (void)unused;
 }
 
+static void no_tier(enum vl_tier tier, uint64_t bytes, void *unused)
+{
+    (void)tier, (void)bytes, (void)unused;
+}
+
 /* Texts may be the same and lie in different places. */
 static bool is_same(const struct vl_option *option, int64_t a, int64_t b)
 {
@@ -71,6 +76,8 @@ static bool is_value_of(const struct vl_option *option, int64_t value)
     bool word_beside = option->type >= VL_OPTION_UNSIGNED && option->words[0] != '\0';
     if (option->type == VL_OPTION_AMOUNTS) /* the text that stands for it */
         return value == 0 || vl_amounts_read((const char *)(intptr_t)value, no_amount, NULL);
+    if (option->type == VL_OPTION_TIERS)
+        return value == 0 || vl_tiers_read((const char *)(intptr_t)value, no_tier, NULL);
     return (value >= option->min && value <= option->max) || (word_beside && value == -1);
 }
 
@@ -88,6 +95,7 @@ static const struct vl_option sample_size_auto = {
 static const struct vl_option sample_time = {.type = VL_OPTION_TIME, .words = "-1", .max = 3600000};
 static const struct vl_option sample_time_wide = {.type = VL_OPTION_TIME, .max = INT64_MAX};
 static const struct vl_option sample_amounts = {.type = VL_OPTION_AMOUNTS};
+static const struct vl_option sample_tiers = {.type = VL_OPTION_TIERS, .words = "none"};
 static const struct vl_option sample_limit = {
     .type = VL_OPTION_LIMIT, .words = "none", .min = 4096, .max = (int64_t)(8 * TB)};
 
@@ -235,6 +243,23 @@ static const struct {
     {&sample_amounts, ":8G"},
     {&sample_amounts, "-1:8G"},
     {&sample_amounts, "4294967296:8G"},
+    {&sample_tiers, ""},
+    {&sample_tiers, "0"},
+    {&sample_tiers, "hbm"},
+    {&sample_tiers, "64M"},
+    {&sample_tiers, "hbm:64M"},
+    {&sample_tiers, "hbm:>64M"},
+    {&sample_tiers, "hbm:>="},
+    {&sample_tiers, "HBM:>=64M"},
+    {&sample_tiers, "hb:>=64M"},
+    {&sample_tiers, "hbmm:>=64M"},
+    {&sample_tiers, "dram:>=64M"},
+    {&sample_tiers, "hbm:>=1023K"},
+    {&sample_tiers, "hbm:>=65T"},
+    {&sample_tiers, "hbm:>=64M,"},
+    {&sample_tiers, "hbm:>=64M cxl:>=1G"},
+    {&sample_tiers, "hbm:>=64M,hbm:>=1G"},
+    {&sample_tiers, "none,hbm:>=64M"},
     {&sample_limit, "0"},
     {&sample_limit, "-1"},
     {&sample_limit, "9T"},
@@ -276,6 +301,35 @@ static const char *const amounts[][2] = {
     {"3:2M,1:1G,12:7", "3=2097152 1=1073741824 12=7 "},
 };
 
+static void set_tier(enum vl_tier tier, uint64_t bytes, void *sizes)
+{
+    ((uint64_t *)sizes)[tier] = bytes;
+}
+
+static const struct {
+    const char *text;
+    uint64_t hbm, cxl;
+} tiers[] = {
+    {"hbm:>=64M", 64 * MB, 0},
+    {"cxl:>=1g", 0, GB},
+    {"hbm:>=64M,cxl:>=1G", 64 * MB, GB},
+    {"cxl:>=64T,hbm:>=1048576", MB, 64 * TB},
+};
+
+START_TEST(tiers_with_sizes)
+{
+    uint64_t sizes[VL_TIERS] = {0};
+    int64_t value;
+    ck_assert(vl_tiers_read(tiers[_i].text, set_tier, sizes));
+    ck_assert_uint_eq(sizes[VL_TIER_HBM], tiers[_i].hbm);
+    ck_assert_uint_eq(sizes[VL_TIER_CXL], tiers[_i].cxl);
+    ck_assert(vl_option_parse(&sample_tiers, tiers[_i].text, &value));
+    ck_assert_str_eq(printed(&sample_tiers, value), tiers[_i].text);
+    ck_assert(vl_option_parse(&sample_tiers, "none", &value));
+    ck_assert_int_eq(value, 0);
+}
+END_TEST
+
 START_TEST(amounts_for_nodes)
 {
     char found[200];
@@ -295,6 +349,7 @@ static const struct {
     const char *string;
 } prints[] = {
     {&sample_amounts, 0, "0"},
+    {&sample_tiers, 0, "none"},
     {&sample_limit, VL_LIMIT_NONE, "none"},
     {&sample_limit, VL_LIMIT_NONE - 90, "90%cgroup"},
     {&sample_limit, 3 << 20, "3M"},
@@ -358,6 +413,7 @@ START_TEST(nothing_given_is_the_defaults)
     ck_assert_int_eq(options.stats_mode, VL_STATS_OFF);
     ck_assert_int_eq(options.hugepage_mode, VL_HUGEPAGE_AUTO);
     ck_assert_int_eq(options.numa_mode, VL_NUMA_AUTO);
+    ck_assert_int_eq(options.large_policy, VL_LARGE_FIRST_TOUCH);
     ck_assert_int_eq(options.fill_mode, VL_FILL_NONE);
     ck_assert_uint_eq(options.huge_start_bytes, 16 * MB);
     ck_assert_uint_eq(options.thread_cache_bytes, MB);
@@ -382,6 +438,9 @@ START_TEST(each_variable_reaches_its_field)
     ck_assert_int_eq(LOADED("VALLOC_HUGEPAGE=hugetlb").hugepage_mode, VL_HUGEPAGE_HUGETLB);
     ck_assert_int_eq(LOADED("VALLOC_NUMA=auto").numa_mode, VL_NUMA_AUTO);
     ck_assert_int_eq(LOADED("VALLOC_NUMA=off").numa_mode, VL_NUMA_OFF);
+    ck_assert_int_eq(LOADED("VALLOC_LARGE_POLICY=local").large_policy, VL_LARGE_LOCAL);
+    ck_assert_int_eq(LOADED("VALLOC_LARGE_POLICY=interleave").large_policy, VL_LARGE_INTERLEAVE);
+    ck_assert_int_eq(LOADED("VALLOC_LARGE_POLICY=weighted").large_policy, VL_LARGE_WEIGHTED);
     ck_assert_int_eq(LOADED("VALLOC_FILL=none").fill_mode, VL_FILL_NONE);
     ck_assert_int_eq(LOADED("VALLOC_FILL=junk").fill_mode, VL_FILL_JUNK);
     ck_assert_int_eq(LOADED("VALLOC_FILL=zero").fill_mode, VL_FILL_ZERO);
@@ -475,6 +534,12 @@ static const struct {
      "valloc: VALLOC_VA_RESERVE=63M is not auto or a size from 64M to 64T; using auto\n"},
     {"VALLOC_NUMA=a\nb\033c\177\xff",
      "valloc: VALLOC_NUMA=a?b?c?? is not one of auto|off; using auto\n"},
+    {"VALLOC_TIER=dram:>=1G",
+     "valloc: VALLOC_TIER=dram:>=1G is not none, or hbm, cxl with sizes from 1M "
+     "on (hbm:>=64M,cxl:>=1G); using none\n"},
+    {"VALLOC_LARGE_POLICY=bind",
+     "valloc: VALLOC_LARGE_POLICY=bind is not one of firsttouch|local|interleave|weighted; "
+     "using firsttouch\n"},
     {"VALLOC_NUMA=0123456789012345678901234567890123456789x",
      "valloc: VALLOC_NUMA=0123456789012345678901234567890123456789... is not one of auto|off; "
      "using auto\n"},
@@ -690,6 +755,7 @@ Suite *vl_suite(void)
     tcase_add_loop_test(values, good_value, 0, COUNT_OF(good_values));
     tcase_add_loop_test(values, bad_value, 0, COUNT_OF(bad_values));
     tcase_add_loop_test(values, amounts_for_nodes, 0, COUNT_OF(amounts));
+    tcase_add_loop_test(values, tiers_with_sizes, 0, COUNT_OF(tiers));
     tcase_add_loop_test(values, prints_in_the_largest_unit, 0, COUNT_OF(prints));
     suite_add_tcase(suite, values);
 

@@ -114,6 +114,75 @@ START_TEST(advised_and_bound_once)
 }
 END_TEST
 
+static const struct vl_node_mask nodes_0_and_2 = {{5}};
+
+static struct vl_slice *create_spread(enum vl_spread how)
+{
+    struct vl_slice_plan plan = big_plan(GB);
+    plan.kind = VL_SLICE_PLACED;
+    plan.spread = &nodes_0_and_2;
+    plan.bind_node = 2;
+    plan.how = how;
+    return create(plan);
+}
+
+START_TEST(spread_once)
+{
+    const struct vl_slice *slice = create_spread(VL_SPREAD_EVENLY);
+    ck_assert(!vl_slice_has_regions(slice));
+    ck_assert(was_done(FAKE_SPREAD, data(slice, 0), GB));
+    ck_assert(was_done(FAKE_SPREAD, slice->units, UNIT_BYTES));
+    const struct fake_os_record *record = fake_os_last(FAKE_SPREAD, data(slice, 0));
+    ck_assert_uint_eq(record->nodes, 5);
+    ck_assert_int_eq(record->how, VL_SPREAD_EVENLY);
+    ck_assert_uint_eq(fake_os_count(FAKE_SPREAD), 1);
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), 0);
+    ck_assert_uint_eq(vl_get(&vl_slice_refusals), 0);
+}
+END_TEST
+
+/* A kernel before 6.9 spreads evenly what is to be spread by weight; what is made anew, too. */
+START_TEST(spread_without_weights)
+{
+    struct vl_slice *weighted = create_spread(VL_SPREAD_WEIGHTED);
+    ck_assert_int_eq(fake_os_last(FAKE_SPREAD, data(weighted, 0))->how, VL_SPREAD_WEIGHTED);
+    ck_assert_uint_eq(fake_os_count(FAKE_SPREAD), 1);
+    ck_assert(vl_slice_extend(weighted, 2 * MB));
+    fake_os_fail(FAKE_SPREAD, 1, EINVAL);
+    ck_assert(vl_slice_renew(weighted, data(weighted, 0), 2 * MB));
+    ck_assert_uint_eq(fake_os_count(FAKE_SPREAD), 3);
+    ck_assert_int_eq(fake_os_last(FAKE_SPREAD, data(weighted, 0))->how, VL_SPREAD_EVENLY);
+    ck_assert_uint_eq(vl_get(&vl_slice_refusals), 0);
+}
+END_TEST
+
+/* A kernel before 5.15 prefers one node at most. */
+START_TEST(nearest_of_several)
+{
+    struct vl_slice *slice = create_spread(VL_SPREAD_NEAREST);
+    ck_assert_int_eq(fake_os_last(FAKE_SPREAD, data(slice, 0))->how, VL_SPREAD_NEAREST);
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), 0);
+    ck_assert(vl_slice_extend(slice, 2 * MB));
+    fake_os_fail(FAKE_SPREAD, 1, EINVAL);
+    ck_assert(vl_slice_renew(slice, data(slice, 0), 2 * MB));
+    ck_assert_uint_eq(fake_os_last(FAKE_BIND, data(slice, 0))->node, 2);
+    ck_assert_uint_eq(vl_get(&vl_slice_refusals), 0);
+}
+END_TEST
+
+START_TEST(refusals_are_counted)
+{
+    fake_os_fail_from(FAKE_SPREAD, 1, EPERM);
+    fake_os_fail_from(FAKE_BIND, 1, ENOSYS);
+    ck_assert_ptr_nonnull(create_spread(VL_SPREAD_WEIGHTED));
+    ck_assert_uint_eq(vl_get(&vl_slice_refusals), 1);
+    create(big_plan(GB));
+    ck_assert_uint_eq(vl_get(&vl_slice_refusals), 1);
+    create(node_plan(GB));
+    ck_assert_uint_eq(vl_get(&vl_slice_refusals), 2);
+}
+END_TEST
+
 START_TEST(no_advice_that_was_not_planned)
 {
     struct vl_slice_plan plan = big_plan(GB);
@@ -464,6 +533,10 @@ Suite *vl_suite(void)
     tcase_add_test(creation, as_planned);
     tcase_add_test(creation, tables_read_as_zero);
     tcase_add_test(creation, advised_and_bound_once);
+    tcase_add_test(creation, spread_once);
+    tcase_add_test(creation, spread_without_weights);
+    tcase_add_test(creation, nearest_of_several);
+    tcase_add_test(creation, refusals_are_counted);
     tcase_add_test(creation, no_advice_that_was_not_planned);
     tcase_add_test(creation, advice_may_fail);
     tcase_add_test(creation, renewed);

@@ -98,6 +98,18 @@ START_TEST(each_node_has_its_own)
 }
 END_TEST
 
+/* What is to be spread lies on one node already. */
+START_TEST(nothing_for_what_is_spread)
+{
+    static const struct vl_node_mask nodes = {{0xff}};
+    stock_up(0, 2);
+    slice->bind = false;
+    slice->spread = &nodes;
+    ck_assert_ptr_null(vl_stock_take(slice, VL_REGION_SIZE));
+    ck_assert_uint_eq(vl_stock_left(), 2 * VL_REGION_SIZE);
+}
+END_TEST
+
 /* Where there is one, nobody asks on which node he is. */
 START_TEST(one_stock_is_everybody_s)
 {
@@ -179,6 +191,7 @@ Suite *vl_suite(void)
     tcase_add_test(stock, what_was_not_populated_goes_back);
     tcase_add_test(stock, each_node_has_its_own);
     tcase_add_test(stock, one_stock_is_everybody_s);
+    tcase_add_test(stock, nothing_for_what_is_spread);
     tcase_add_test(stock, used_before_the_kernel_is_asked);
     tcase_add_test(stock, a_child_has_none);
     tcase_add_test(stock, what_is_left_goes_back);

@@ -250,6 +250,30 @@ START_TEST(one_home_for_all_threads)
 }
 END_TEST
 
+static void *take_interleaved(void *number)
+{
+    bool zeroed;
+    homes[(uintptr_t)number] =
+        vl_slice_of(vl_place_big_at(VL_PLACE_EVENLY, VL_BIG_MIN, 1, NULL, &zeroed));
+    return NULL;
+}
+
+START_TEST(one_placed_slice_for_all_threads)
+{
+    static struct vl_os slow_os;
+    begin_bare_world(2);
+    os_below = vl_os;
+    slow_os = *vl_os;
+    slow_os.reserve = reserve_slowly;
+    vl_os = &slow_os;
+    run_together(8, 2, take_interleaved);
+    for (int i = 0; i < 8; i++)
+        ck_assert_ptr_eq(homes[i], homes[0]);
+    ck_assert_uint_eq(count_slices(VL_SLICE_PLACED), 1);
+    ck_assert_uint_eq(vl_place_use_at(VL_PLACE_EVENLY).blocks, 8);
+}
+END_TEST
+
 /* --- Big blocks --- */
 
 START_TEST(big_blocks_are_bound_to_no_node)
@@ -300,6 +324,168 @@ START_TEST(idle_slices_make_room)
 }
 END_TEST
 
+/* --- Big blocks that have a place --- */
+
+static struct vl_slice *take_at(unsigned place, size_t bytes)
+{
+    bool zeroed;
+    char *block = vl_place_big_at(place, bytes, 1, NULL, &zeroed);
+    ck_assert_ptr_nonnull(block);
+    block[0] = block[bytes - 1] = 1;
+    return vl_slice_of(block);
+}
+
+/* One call for all blocks of a node, ever. */
+START_TEST(placed_slice_is_bound_once)
+{
+    begin_sparse_world();
+    const struct vl_slice *slice = take_at(5, 3 << 20);
+    ck_assert_int_eq(slice->kind, VL_SLICE_PLACED);
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), 1);
+    const struct fake_os_record *record = fake_os_last(FAKE_BIND, (void *)slice->start);
+    ck_assert_uint_eq(record->node, 5);
+    ck_assert_ptr_eq(fake_os_last(FAKE_BIND, (char *)slice->start + slice->size - 1), record);
+    for (unsigned i = 0; i < 20; i++)
+        ck_assert_ptr_eq(take_at(5, VL_BIG_MIN << i % 4), slice);
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), 1);
+    ck_assert_uint_eq(fake_os_count(FAKE_SPREAD), 0);
+    ck_assert_uint_eq(vl_slice_count, 1);
+}
+END_TEST
+
+START_TEST(spread_slice_is_spread_once)
+{
+    static const enum vl_spread hows[] = {VL_SPREAD_EVENLY, VL_SPREAD_WEIGHTED};
+    begin_sparse_world();
+    const struct vl_slice *slice = take_at(VL_PLACE_EVENLY + (unsigned)_i, 3 << 20);
+    for (unsigned i = 0; i < 20; i++)
+        ck_assert_ptr_eq(take_at(VL_PLACE_EVENLY + (unsigned)_i, VL_BIG_MIN << i % 4), slice);
+    const struct fake_os_record *record = fake_os_last(FAKE_SPREAD, (void *)slice->start);
+    ck_assert_uint_eq(record->nodes, 1 << 2 | 1 << 5 | 1 << 9);
+    ck_assert_int_eq(record->how, hows[_i]);
+    ck_assert_ptr_eq(fake_os_last(FAKE_SPREAD, (char *)slice->start + slice->size - 1), record);
+    ck_assert_uint_eq(fake_os_count(FAKE_SPREAD), 1);
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), 0);
+}
+END_TEST
+
+static const unsigned places[] = {2, 5, 9, VL_PLACE_EVENLY, VL_PLACE_WEIGHTED, VL_PLACE_ANYWHERE};
+enum { PLACES = sizeof places / sizeof places[0] };
+
+/* No block of one place comes from the slices of another, new or kept. */
+START_TEST(places_keep_apart)
+{
+    const struct vl_slice *slices[PLACES];
+    begin_sparse_world();
+    for (unsigned i = 0; i < PLACES; i++) {
+        slices[i] = take_at(places[i], 3 << 20);
+        for (unsigned other = 0; other < i; other++)
+            ck_assert_ptr_ne(slices[i], slices[other]);
+    }
+    ck_assert_int_eq(slices[PLACES - 1]->kind, VL_SLICE_BIG);
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned i = 0; i < PLACES; i++) {
+            bool zeroed;
+            void *block = vl_place_big_at(places[i], 3 << 20, 1, NULL, &zeroed);
+            ck_assert_ptr_eq(vl_slice_of(block), slices[i]);
+            vl_large_give(slices[i], block, "free");
+        }
+    ck_assert_uint_eq(vl_slice_count, PLACES);
+}
+END_TEST
+
+/* All that a place keeps is where it should be, whatever block it was of. First touch decides anew. */
+START_TEST(kept_memory_of_a_place_serves_any_size)
+{
+    begin_sparse_world();
+    for (unsigned i = 0; i < PLACES; i++) {
+        bool zeroed;
+        void *block = vl_place_big_at(places[i], 8 << 20, 1, NULL, &zeroed);
+        vl_large_give(vl_slice_of(block), block, "free");
+        vl_place_big_at(places[i], 4 << 20, 1, NULL, &zeroed);
+        ck_assert_int_eq(zeroed, places[i] == VL_PLACE_ANYWHERE);
+    }
+}
+END_TEST
+
+START_TEST(refused_places_are_ordinary_memory)
+{
+    begin_sparse_world();
+    fake_os_fail_from(FAKE_BIND, 1, EPERM);
+    fake_os_fail_from(FAKE_SPREAD, 1, ENOSYS);
+    for (unsigned i = 0; i < PLACES; i++)
+        take_at(places[i], 3 << 20);
+    ck_assert_uint_eq(vl_get(&vl_slice_refusals), PLACES - 1);
+}
+END_TEST
+
+/* Where a place can have no slice, the others still have room. */
+START_TEST(place_without_address_space_uses_first_touch)
+{
+    begin_sparse_world();
+    const struct vl_slice *slice = take_at(VL_PLACE_ANYWHERE, 3 << 20);
+    fake_os_fail_from(FAKE_RESERVE, 1, ENOMEM);
+    ck_assert_ptr_eq(take_at(9, 3 << 20), slice);
+    ck_assert_ptr_eq(take_at(VL_PLACE_EVENLY, 3 << 20), slice);
+    fake_os_heal();
+    ck_assert_uint_eq(take_at(9, 3 << 20)->bind_node, 9);
+}
+END_TEST
+
+START_TEST(full_place_gets_another_slice)
+{
+    static const unsigned ids[] = {0, 1};
+    fake_os_install();
+    fake_os_set_nodes(ids, 2);
+    fake_os_set_address_limit(256 << 20);
+    start_here();
+    for (unsigned i = 0; i < 8; i++)
+        ck_assert_uint_eq(take_at(1, 10 << 20)->bind_node, 1);
+    ck_assert_uint_gt(count_slices(VL_SLICE_PLACED), 2);
+    ck_assert_uint_eq(fake_os_count(FAKE_BIND), count_slices(VL_SLICE_PLACED));
+}
+END_TEST
+
+START_TEST(idle_place_is_taken_away_and_made_again)
+{
+    bool zeroed;
+    begin_sparse_world();
+    take_at(VL_PLACE_ANYWHERE, VL_BIG_MIN);
+    for (unsigned round = 0; round < 3; round++) {
+        unsigned node = round % 2 == 0 ? 5 : 9;
+        void *block = vl_place_big_at(node, VL_BIG_MIN, 1, NULL, &zeroed);
+        void *other = vl_place_big_at(14 - node, VL_BIG_MIN, 1, NULL, &zeroed);
+        ck_assert_uint_eq(fake_os_last(FAKE_BIND, block)->node, node);
+        ck_assert_uint_eq(fake_os_last(FAKE_BIND, other)->node, 14 - node);
+        ck_assert_uint_eq(vl_slice_of(block)->bind_node, node);
+        ck_assert_uint_eq(vl_slice_count, 3);
+        vl_large_give(vl_slice_of(block), block, "free");
+        vl_large_give(vl_slice_of(other), other, "free");
+        ck_assert_uint_gt(vl_place_retire(true), 0);
+        ck_assert_ptr_null(vl_slice_of(block));
+    }
+    /* None is made for the place whose number comes first. */
+    unsigned made = fake_os_count(FAKE_RESERVE);
+    take_at(9, VL_BIG_MIN);
+    ck_assert_uint_eq(fake_os_count(FAKE_RESERVE), made + 1);
+}
+END_TEST
+
+START_TEST(use_of_places_is_told)
+{
+    begin_sparse_world();
+    take_at(5, 3 << 20);
+    take_at(5, 4 << 20);
+    take_at(9, 5 << 20);
+    take_at(VL_PLACE_ANYWHERE, 6 << 20);
+    ck_assert_uint_eq(vl_place_use_at(5).bytes, 7 << 20);
+    ck_assert_uint_eq(vl_place_use_at(5).blocks, 2);
+    ck_assert_uint_eq(vl_place_use_at(9).blocks, 1);
+    ck_assert_uint_eq(vl_place_use_at(2).blocks, 0);
+    ck_assert_uint_eq(vl_place_use_at(VL_PLACE_EVENLY).bytes, 0);
+}
+END_TEST
+
 /* --- Slices that are to go, while somebody looks at them --- */
 
 /* The reader may be long: what its slice holds goes at once, only the address space waits for it. */
@@ -347,7 +533,7 @@ static unsigned close_idle_heaps(enum vl_slice_kind kind)
     unsigned closed = 0;
     for (uint32_t i = 1; i < vl_slice_count; i++)
         if (vl_slices[i].kind == kind)
-            closed += kind == VL_SLICE_BIG ? vl_big_heap_close(&vl_big_heaps[i])
+            closed += kind >= VL_SLICE_BIG ? vl_big_heap_close(&vl_big_heaps[i])
                                            : vl_page_heap_close(&vl_page_heaps[i]);
     return closed;
 }
@@ -368,6 +554,14 @@ static void take_and_give_big(void)
     vl_large_give(vl_slice_of(block), block, "free");
 }
 
+static void take_and_give_placed(void)
+{
+    bool zeroed;
+    void *block = vl_place_big_at(VL_PLACE_EVENLY, VL_BIG_MIN, 1, NULL, &zeroed);
+    ck_assert_ptr_nonnull(block);
+    vl_large_give(vl_slice_of(block), block, "free");
+}
+
 static void take_and_give_region(void)
 {
     static struct vl_holding holding = {.node = -1, .pages_max = UINT64_MAX};
@@ -380,6 +574,7 @@ static const struct {
     void (*take_and_give)(void);
 } going[] = {{VL_SLICE_NODE, take_and_give_run},
              {VL_SLICE_BIG, take_and_give_big},
+             {VL_SLICE_PLACED, take_and_give_placed},
              {VL_SLICE_OBJECT, take_and_give_region}};
 
 /* In a slice that is about to be hidden there is no room: another one has to be made. */
@@ -538,9 +733,22 @@ Suite *vl_suite(void)
     tcase_add_test(big, idle_slices_make_room);
     suite_add_tcase(suite, big);
 
+    TCase *placed = tcase_create("placed");
+    tcase_add_test(placed, placed_slice_is_bound_once);
+    tcase_add_loop_test(placed, spread_slice_is_spread_once, 0, 2);
+    tcase_add_test(placed, places_keep_apart);
+    tcase_add_test(placed, kept_memory_of_a_place_serves_any_size);
+    tcase_add_test(placed, refused_places_are_ordinary_memory);
+    tcase_add_test(placed, place_without_address_space_uses_first_touch);
+    tcase_add_test(placed, full_place_gets_another_slice);
+    tcase_add_test(placed, idle_place_is_taken_away_and_made_again);
+    tcase_add_test(placed, use_of_places_is_told);
+    tcase_add_test(placed, one_placed_slice_for_all_threads);
+    suite_add_tcase(suite, placed);
+
     TCase *readers = tcase_create("readers");
     tcase_add_test(readers, slice_that_waits_for_readers_holds_no_memory);
-    tcase_add_loop_test(readers, slice_that_is_going_has_no_room, 0, 3);
+    tcase_add_loop_test(readers, slice_that_is_going_has_no_room, 0, 4);
     tcase_add_test(readers, slices_that_wait_for_readers_are_few);
     tcase_add_test(readers, slice_that_cannot_go_serves_on);
     suite_add_tcase(suite, readers);

@@ -10,7 +10,7 @@ static struct vl_topology topology;
 
 static void set_ids(const uint16_t *ids, unsigned count)
 {
-    topology.count = count;
+    topology.count = topology.known = count;
     memcpy(topology.ids, ids, count * sizeof *ids);
 }
 
@@ -245,13 +245,34 @@ START_TEST(probe_that_fails_leaves_one_node)
 }
 END_TEST
 
+/* One heap; but a block may still be wanted on a node by name, or where the thread is. */
 START_TEST(chosen_policy_wins)
 {
     allow(0);
-    allow(1);
+    allow(4);
     policy_result = 1;
     vl_topology_probe(&topology, VL_NUMA_AUTO);
     check_single();
+    ck_assert(topology.chosen);
+    ck_assert_uint_eq(topology.known, 2);
+    node_now = 3;
+    ck_assert_uint_eq(topology.ids[vl_topology_near(&topology)], 4);
+}
+END_TEST
+
+START_TEST(known_nodes_are_those_allowed)
+{
+    allow(1);
+    allow(64);
+    vl_topology_probe(&topology, VL_NUMA_AUTO);
+    ck_assert_uint_eq(topology.known, 2);
+    ck_assert(!topology.chosen);
+    for (unsigned node = 0; node < VL_NODES_MAX; node++)
+        ck_assert_int_eq(vl_node_mask_has(&topology.allowed, node), node == 1 || node == 64);
+    allowed_result = -EPERM;
+    vl_topology_probe(&topology, VL_NUMA_AUTO);
+    ck_assert_uint_eq(topology.known, 0);
+    ck_assert(!vl_node_mask_has(&topology.allowed, 1));
 }
 END_TEST
 
@@ -341,6 +362,7 @@ Suite *vl_suite(void)
     tcase_add_test(probe, probe_of_one_node_binds_nothing);
     tcase_add_loop_test(probe, probe_that_fails_leaves_one_node, 0, 3);
     tcase_add_test(probe, chosen_policy_wins);
+    tcase_add_test(probe, known_nodes_are_those_allowed);
     tcase_add_test(probe, numa_off_asks_nothing);
     tcase_add_test(probe, probe_begins_anew);
     tcase_add_test(probe, more_nodes_than_heaps_share);

@@ -1,17 +1,23 @@
 /*
  * placement - on which nodes the pages of a program's blocks lie.
  *
- *      placement small            blocks of threads that are pinned, one on each node
- *      placement big MEGABYTES    one block that these threads touch in parallel
- *      placement overflow MEGABYTES   more than the smallest node has, from a thread there
- *      placement policy           whatever numactl or a cpuset has ordered
+ *      placement small               blocks of threads that are pinned, one on each node
+ *      placement big MEGABYTES       one block that these threads touch in parallel
+ *      placement overflow MEGABYTES  more than the smallest node has, from a thread there
+ *      placement policy              whatever numactl or a cpuset has ordered
+ *      placement placed MEGABYTES    blocks that are asked for on a node, spread, or here
+ *      placement spread MEGABYTES    one block that one thread touches, and that is to be on all nodes
+ *      placement local MEGABYTES     blocks that others touch, and that are to be where they were taken
+ *      placement tier MEGABYTES NODE,...   blocks from that size on, which are to be on these nodes
  *
- * It knows libc's names only, so any malloc can be preloaded, and asks the kernel where pages are
- * (move_pages), never the clock: an emulator's time means nothing. Each finding is one line,
- * "pass: TITLE: FIGURE, BOUND" or "fail: ..."; what it needs for itself is not malloc's.
+ * It links no malloc, so any can be preloaded; `placed` looks for valloc's own functions. It asks the
+ * kernel where pages are (move_pages), never the clock: an emulator's time means nothing. Each finding
+ * is one line, "pass: TITLE: FIGURE, BOUND" or "fail: ..."; what it needs for itself is not malloc's.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <linux/mempolicy.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -254,6 +260,11 @@ static double percent_on(const struct census *census, uint64_t choice)
     return percent(pages_on(census, choice), census->pages);
 }
 
+static double lesser(double a, double b)
+{
+    return a < b ? a : b;
+}
+
 /* --- Judging --- */
 
 static bool all_passed = true;
@@ -410,6 +421,7 @@ static struct piece {
 } pieces[PIECES_MAX];
 static unsigned piece_count;
 static struct census big_census[NODES_MAX];
+static uint64_t big_choice; /* nodes on the nearest of which its pages belong */
 
 static size_t part_bytes(const struct piece *piece)
 {
@@ -443,7 +455,8 @@ static void judge_big(const char *title)
         for (unsigned k = 0; k < piece_count; k++)
             count_range(&big_census[i], big_block + pieces[k].offset + i * part_bytes(&pieces[k]),
                         part_bytes(&pieces[k]));
-        size_t strays = big_census[i].pages - pages_on(&big_census[i], rightful(homes[i]));
+        size_t strays =
+            big_census[i].pages - pages_on(&big_census[i], nearest(homes[i], big_choice));
         double stray_mb = (double)(strays * PAGE) / (double)MB;
         worst = stray_mb > worst ? stray_mb : worst;
     }
@@ -607,12 +620,217 @@ static void policy(void)
     free(big_block);
 }
 
+/* --- Places that the program names --- */
+
+static void *(*valloc_onnode)(size_t size, int node);
+static void *(*valloc_interleaved)(size_t size);
+static void *(*valloc_local)(size_t size);
+
+static bool find_functions(void)
+{
+    *(void **)&valloc_onnode = dlsym(RTLD_DEFAULT, "valloc_onnode");
+    *(void **)&valloc_interleaved = dlsym(RTLD_DEFAULT, "valloc_interleaved");
+    *(void **)&valloc_local = dlsym(RTLD_DEFAULT, "valloc_local");
+    return valloc_onnode != NULL && valloc_interleaved != NULL && valloc_local != NULL;
+}
+
+/* How much of the big block, which all threads touch in parallel, is where it should be. */
+static double touched_on(uint64_t choice, size_t offset, size_t bytes)
+{
+    struct census census = {0};
+    piece_count = 0;
+    touch(offset, bytes);
+    count_range(&census, big_block + offset, part_bytes(&pieces[0]) * thread_count);
+    if (percent_on(&census, choice) < 99)
+        show("wanted", (unsigned)__builtin_ctzll(choice), &census);
+    return percent_on(&census, choice);
+}
+
+/* Blocks on each node in turn, also on those without processors, from 1 MB on and below. */
+static void judge_nodes(size_t bytes)
+{
+    double fresh = 100, grown = 100, again = 100;
+    for (unsigned node = 0; node < node_count; node++) {
+        uint64_t own = (uint64_t)1 << node;
+        if ((with_memory & own) == 0)
+            continue;
+        take(valloc_onnode(bytes, (int)node));
+        fresh = lesser(fresh, touched_on(own, 0, bytes));
+        void *wall = valloc_onnode(2 * MB, (int)node);
+        take(realloc(big_block, 2 * bytes));
+        grown = lesser(grown, touched_on(own, bytes, bytes));
+        free(big_block);
+        take(valloc_onnode(bytes / 2, (int)node));
+        again = lesser(again, touched_on(own, 0, bytes / 2));
+        free(big_block);
+        free(wall);
+    }
+    at_least(99, fresh, "%", "valloc_onnode, big block touched by all, on its node");
+    at_least(99, grown, "%", "valloc_onnode, grown by realloc, on its node");
+    at_least(99, again, "%", "valloc_onnode, another size of kept memory, on its node");
+}
+
+static void judge_small_on_nodes(void)
+{
+    double least = 100;
+    struct block *blocks = map_table(SMALL_BLOCKS * sizeof *blocks);
+    for (unsigned node = 0; node < node_count; node++) {
+        struct census census = {0};
+        unsigned seed = node;
+        if ((with_memory >> node & 1) == 0)
+            continue;
+        for (size_t i = 0; i < SMALL_BLOCKS; i++) {
+            blocks[i].bytes = SMALL_MIN + (size_t)rand_r(&seed) % (SMALL_MAX - SMALL_MIN + 1);
+            blocks[i].start = opaque(valloc_onnode(blocks[i].bytes, (int)node));
+            if (blocks[i].start == NULL)
+                die("valloc_onnode");
+            memset(blocks[i].start, 1, blocks[i].bytes);
+        }
+        count_blocks(&census, blocks, SMALL_BLOCKS);
+        free_all(blocks, SMALL_BLOCKS);
+        least = lesser(least, percent_on(&census, (uint64_t)1 << node));
+    }
+    at_least(99, least, "%", "valloc_onnode, small blocks, on their node");
+}
+
+/* By how much the node that has least has less than its share. Huge pages may not come out even. */
+static void judge_spread(const char *title, size_t bytes)
+{
+    struct census census = {0};
+    size_t nodes_wanted = (size_t)__builtin_popcountll(with_memory), least = bytes / PAGE;
+    memset(big_block, 1, bytes);
+    count_range(&census, big_block, bytes);
+    for (unsigned node = 0; node < node_count; node++)
+        if ((with_memory >> node & 1) != 0 && census.on[node] < least)
+            least = census.on[node];
+    double lack = (double)bytes / (double)nodes_wanted - (double)(least * PAGE);
+    if (!at_most(2, lack < 0 ? 0 : lack / (double)MB, "MB below a node's share", title))
+        show("spread over", (unsigned)nodes_wanted, &census);
+    free(big_block);
+}
+
+static void *(*local_function)(size_t size);
+static size_t local_bytes;
+static char *local_blocks[NODES_MAX];
+static double local_percent[NODES_MAX];
+
+/* Touches what the thread before has taken. */
+static void *play_local(void *argument)
+{
+    unsigned self = (unsigned)(uintptr_t)argument, before = (self + 1) % thread_count;
+    struct census census = {0};
+    pin(homes[self]);
+    local_blocks[self] = opaque(local_function(local_bytes));
+    pthread_barrier_wait(&barrier);
+    if (local_blocks[before] == NULL)
+        die("malloc");
+    memset(local_blocks[before], 1, local_bytes);
+    count_range(&census, local_blocks[before], local_bytes);
+    local_percent[self] = percent_on(&census, rightful(homes[before]));
+    pthread_barrier_wait(&barrier);
+    free(local_blocks[self]);
+    return NULL;
+}
+
+static void judge_local(const char *title, void *(*function)(size_t), size_t bytes)
+{
+    double least = 100;
+    local_function = function;
+    local_bytes = bytes;
+    pthread_barrier_init(&barrier, NULL, thread_count);
+    in_parallel(play_local);
+    for (unsigned i = 0; i < thread_count; i++)
+        least = lesser(least, local_percent[i]);
+    at_least(99, least, "%", title);
+}
+
+static void judge_no_such_node(void)
+{
+    unsigned given = 0;
+    for (int node = -1; node <= NODES_MAX; node++) {
+        bool there = node >= 0 && node < NODES_MAX && (with_memory >> node & 1) != 0;
+        errno = 0;
+        given += !there && (opaque(valloc_onnode(100, node)) != NULL || errno != EINVAL);
+    }
+    at_most(0, given, "nodes", "valloc_onnode, nodes that are not there or not allowed");
+}
+
+static bool has_policy(void)
+{
+    int mode;
+    double limit;
+    policy_nodes(&mode, &limit);
+    return mode != MPOL_DEFAULT;
+}
+
+static void placed(size_t megabytes)
+{
+    size_t unit = 2 * MB * thread_count, bytes = (megabytes * MB + unit - 1) / unit * unit;
+    if (!find_functions()) {
+        printf("skip: named places: this malloc has none\n");
+        return;
+    }
+    judge_nodes(bytes);
+    if (!has_policy())
+        judge_small_on_nodes();
+    take(valloc_interleaved(megabytes * MB));
+    judge_spread("valloc_interleaved, touched by one thread", megabytes * MB);
+    judge_local("valloc_local, touched by others, on the caller's node", valloc_local,
+                megabytes * MB / 2);
+    judge_no_such_node();
+}
+
+static void spread(size_t megabytes)
+{
+    take(malloc(megabytes * MB));
+    judge_spread("big block, touched by one thread", megabytes * MB);
+}
+
+static void local(size_t megabytes)
+{
+    judge_local("big blocks, touched by others, on the node of who took them", malloc,
+                megabytes * MB);
+}
+
+/* --- Memory without processors --- */
+
+/* The user wants blocks of that size there. */
+static void tier(size_t megabytes, const char *list)
+{
+    size_t unit = 4 * MB * thread_count, bytes = (megabytes * MB + unit - 1) / unit * unit;
+    uint64_t fitting = 0;
+    for (char *end = NULL; *list != '\0'; list = *end == ',' ? end + 1 : end)
+        fitting |= (uint64_t)1 << strtoul(list, &end, 10);
+    big_choice = fitting;
+    touch_and_judge(malloc(bytes), bytes,
+                    "tier, a block of its size, off the nearest of its nodes");
+    big_choice = with_memory;
+    touch_and_judge(malloc(bytes / 2), bytes / 2, "tier, a smaller block, off the threads' nodes");
+
+    struct census census = {0};
+    size_t there = 0;
+    malloc_trim(0);
+    for (unsigned node = 0; node < node_count; node++)
+        there += (fitting >> node & 1) != 0 ? nodes[node].free_kb * KB : 0;
+    bytes = (there + 64 * MB) / unit * unit;
+    take(malloc(bytes));
+    memset(big_block, 1, bytes);
+    count_range(&census, big_block, bytes);
+    if (!at_least(90, percent(pages_on(&census, fitting) * PAGE, there), "%",
+                  "full tier, a block larger than it, in what was free there"))
+        show("free megabytes there", (unsigned)(there / MB), &census);
+    at_least(100, percent_on(&census, with_memory), "%",
+             "full tier, all of the block is somewhere");
+    free(big_block);
+}
+
 int main(int argc, char **argv)
 {
     const char *scenario = argc > 1 ? argv[1] : "";
     size_t megabytes = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     read_machine();
+    big_choice = with_memory;
     if (strcmp(scenario, "small") == 0)
         small();
     else if (strcmp(scenario, "big") == 0 && megabytes > 0)
@@ -621,8 +839,18 @@ int main(int argc, char **argv)
         overflow(megabytes);
     else if (strcmp(scenario, "policy") == 0)
         policy();
+    else if (strcmp(scenario, "placed") == 0 && megabytes > 0)
+        placed(megabytes);
+    else if (strcmp(scenario, "spread") == 0 && megabytes > 0)
+        spread(megabytes);
+    else if (strcmp(scenario, "local") == 0 && megabytes > 0)
+        local(megabytes);
+    else if (strcmp(scenario, "tier") == 0 && megabytes > 0 && argc > 3)
+        tier(megabytes, argv[3]);
     else {
-        fprintf(stderr, "usage: placement small | big MEGABYTES | overflow MEGABYTES | policy\n");
+        fprintf(stderr, "usage: placement small|policy\n"
+                        "       placement big|overflow|placed|spread|local MEGABYTES\n"
+                        "       placement tier MEGABYTES NODE,...\n");
         return 2;
     }
     return all_passed ? 0 : 1;
