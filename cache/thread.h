@@ -55,6 +55,9 @@ struct vl_cache {
     /* All that was ever put into the outbox: less what has arrived, it is on its way. */
     _Atomic uint64_t sent_blocks, sent_bytes;
 
+    /* With several nodes: that were freed and not kept, but passed on within the node. */
+    _Atomic uint64_t passed_blocks;
+
     /* A thread's own: its number, and how many threads had it before. Who is gone has no cache of that
      * identity any more. Release when it goes: what it left in the caches that were lent to it is seen
      * by who finds, with acquire, that it has gone, and takes them over. */
@@ -73,6 +76,7 @@ struct vl_cache {
     bool consumes[VL_CLASSES]; /* a magazine has overflowed, none has run empty since */
     uint8_t counted[VL_CLASSES];                  /* objects that are in held_bytes */
     bool busy[VL_CLASSES];                        /* had a slow path since the cache was last trimmed */
+    uint8_t outgoing[VL_NODE_INDEX_MAX];          /* objects in the outbox, by their nodes */
     uint8_t class_of[VL_SIZE_TABLE_MAX + 1]; /* size -> class; all 0: every malloc is slow */
 };
 
@@ -149,7 +153,7 @@ void *vl_cache_refill(struct vl_cache *cache, unsigned class);
 void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object);
 
 /* Sends an object of another node home, some time. */
-void vl_cache_send(struct vl_cache *cache, unsigned class, void *object);
+void vl_cache_send(struct vl_cache *cache, unsigned node, unsigned class, void *object);
 
 /* Sorts what other nodes' threads have freed, as far as it has arrived, into the spans. */
 void vl_inbox_open(unsigned node);

@@ -5,4 +5,6 @@ VL_SOURCES += \
 	%D%/place.c \
 	%D%/place.h \
 	%D%/topology.c \
-	%D%/topology.h
+	%D%/topology.h \
+	%D%/traffic.c \
+	%D%/traffic.h

@@ -4,5 +4,6 @@
 
 #include "numa/place.h"
 #include "numa/topology.h"
+#include "numa/traffic.h"
 
 #endif

@@ -61,7 +61,8 @@ UNIT_TESTS = \
 	%D%/hugepage/test_region \
 	%D%/hugepage/test_region_set \
 	%D%/numa/test_place \
-	%D%/numa/test_topology
+	%D%/numa/test_topology \
+	%D%/numa/test_traffic
 
 MODEL_TESTS = \
 	%D%/model/test_cache \
