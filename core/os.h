@@ -73,6 +73,12 @@ struct vl_os {
     void (*run_on)(unsigned node);
     /* The node that holds the page at `address`, without touching it; -1 if there is none. */
     int (*node_of)(const void *address);
+    /* The same of many pages in one call: nodes[i] is negative where there is none. */
+    int (*nodes_of)(const void *const *pages, int *nodes, size_t count);
+    /* What a node has, and what of it is free. */
+    int (*node_memory)(unsigned node, uint64_t *bytes, uint64_t *free_bytes);
+    /* Whether the kernel moves pages to the threads that use them, by itself. */
+    bool (*balances)(void);
     /* The nodes this process may use. */
     int (*allowed_nodes)(struct vl_node_mask *mask);
     /* 1 if the user chose a NUMA policy for this process, 0 if it is the kernel's own. */

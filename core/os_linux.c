@@ -371,6 +371,50 @@ static int os_node_of(const void *address)
     return node < 0 ? -1 : node;
 }
 
+static int os_nodes_of(const void *const *pages, int *nodes, size_t count)
+{
+    return QUIETLY(syscall(SYS_move_pages, 0, count, pages, NULL, nodes, 0) == 0);
+}
+
+/* Of "Node 0 MemTotal:  1024 kB" and so on. */
+struct node_memory {
+    uint64_t total, free;
+};
+
+static void find_node_memory(const char *line, void *of_memory)
+{
+    static const char total[] = "MemTotal:", free[] = "MemFree:";
+    struct node_memory *memory = of_memory;
+    const char *at = strchr(line, 'M');
+    if (at == NULL)
+        return;
+    if (strncmp(at, total, sizeof total - 1) == 0)
+        memory->total = vl_text_number(at + strcspn(at, "0123456789"), 10) << 10;
+    else if (strncmp(at, free, sizeof free - 1) == 0)
+        memory->free = vl_text_number(at + strcspn(at, "0123456789"), 10) << 10;
+}
+
+static int os_node_memory(unsigned node, uint64_t *bytes, uint64_t *free_bytes)
+{
+    char path[64];
+    struct node_memory memory = {0, 0};
+    struct vl_text text = vl_text_on(path, sizeof path);
+    vl_text_str(&text, "/sys/devices/system/node/node");
+    vl_text_u64(&text, node);
+    vl_text_str(&text, "/meminfo");
+    vl_os_read_lines(path, find_node_memory, &memory);
+    *bytes = memory.total;
+    *free_bytes = memory.free;
+    return memory.total != 0 ? 0 : -ENOENT;
+}
+
+static bool os_balances(void)
+{
+    char text[16];
+    vl_os_read_file("/proc/sys/kernel/numa_balancing", text, sizeof text);
+    return vl_text_number(text, 10) != 0;
+}
+
 static int os_allowed_nodes(struct vl_node_mask *mask)
 {
     return QUIETLY(syscall(SYS_get_mempolicy, NULL, mask->words, (unsigned long)VL_NODES_MAX, NULL,
@@ -498,6 +542,9 @@ const struct vl_os vl_os_linux = {
     .node_cpus = os_node_cpus,
     .run_on = os_run_on,
     .node_of = os_node_of,
+    .nodes_of = os_nodes_of,
+    .node_memory = os_node_memory,
+    .balances = os_balances,
     .allowed_nodes = os_allowed_nodes,
     .policy_chosen = os_policy_chosen,
     .memory_bytes = os_memory_bytes,

@@ -8,6 +8,7 @@ dist_man_MANS = \
 	%D%/valloc_get_stat.3 \
 	%D%/valloc_init.3 \
 	%D%/valloc_node_of.3 \
+	%D%/valloc_numa_audit.3 \
 	%D%/valloc_owns.3 \
 	%D%/valloc_print_counters.3 \
 	%D%/valloc_print_stat.3 \

@@ -1,6 +1,8 @@
 # numa - which node, and one heap for each.
 
 VL_SOURCES += \
+	%D%/census.c \
+	%D%/census.h \
 	%D%/numa.h \
 	%D%/place.c \
 	%D%/place.h \

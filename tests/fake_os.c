@@ -7,8 +7,15 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { RECORDS_MAX = 1 << 16, FIRST_NODES = 8, FIRST_CLOCK_MS = 1000, POOL_PAGES_MAX = 1024 };
+enum {
+    RECORDS_MAX = 1 << 16,
+    FIRST_NODES = 8,
+    FIRST_CLOCK_MS = 1000,
+    NODES_KNOWN = 64,
+    POOL_PAGES_MAX = 1024
+};
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -33,6 +40,9 @@ struct world {
     int (*where)(unsigned *cpu, unsigned *node);
     bool policy_chosen;
     uint64_t memory_bytes;
+    unsigned (*lies)(const void *page);
+    uint64_t node_bytes[NODES_KNOWN], node_free_bytes[NODES_KNOWN];
+    bool balances;
     uint64_t available_bytes;
     uint64_t address_limit;
 
@@ -290,6 +300,38 @@ static int fake_node_of(const void *address)
     return (int)node;
 }
 
+/* Only what was really touched is there. */
+static bool is_touched(const void *page)
+{
+    unsigned char resident = 0;
+    uintptr_t start = (uintptr_t)page & ~(uintptr_t)(vl_os_page_size - 1);
+    return mincore((void *)start, vl_os_page_size, &resident) == 0 && (resident & 1) != 0;
+}
+
+static int fake_nodes_of(const void *const *pages, int *nodes, size_t page_count)
+{
+    pthread_mutex_lock(&mutex);
+    int error = count(FAKE_NODES_OF);
+    unsigned (*lies)(const void *page) = world.lies;
+    pthread_mutex_unlock(&mutex);
+    for (size_t i = 0; i < page_count && error == 0; i++)
+        nodes[i] = !is_touched(pages[i]) ? -ENOENT
+                   : lies != NULL        ? (int)lies(pages[i])
+                                         : fake_node_of(pages[i]);
+    return -error;
+}
+
+static int fake_node_memory(unsigned node, uint64_t *bytes, uint64_t *free_bytes)
+{
+    if (node >= NODES_KNOWN)
+        return -ENOENT;
+    pthread_mutex_lock(&mutex);
+    *bytes = world.node_bytes[node] != 0 ? world.node_bytes[node] : (uint64_t)8 << 30;
+    *free_bytes = world.node_bytes[node] != 0 ? world.node_free_bytes[node] : *bytes;
+    pthread_mutex_unlock(&mutex);
+    return 0;
+}
+
 static int fake_where(unsigned *cpu, unsigned *node)
 {
     pthread_mutex_lock(&mutex);
@@ -329,6 +371,13 @@ static int fake_policy_chosen(void)
     int chosen;
     WITH_WORLD(chosen = world.policy_chosen);
     return chosen;
+}
+
+static bool fake_balances(void)
+{
+    bool balances;
+    WITH_WORLD(balances = world.balances);
+    return balances;
 }
 
 static uint64_t fake_memory_bytes(void)
@@ -434,6 +483,9 @@ static const struct vl_os fake_os = {
     .node_cpus = fake_node_cpus,
     .run_on = fake_run_on,
     .node_of = fake_node_of,
+    .nodes_of = fake_nodes_of,
+    .node_memory = fake_node_memory,
+    .balances = fake_balances,
     .allowed_nodes = fake_allowed_nodes,
     .policy_chosen = fake_policy_chosen,
     .memory_bytes = fake_memory_bytes,
@@ -539,6 +591,22 @@ void fake_os_set_where(unsigned cpu, unsigned node)
 void fake_os_set_where_function(int (*where)(unsigned *cpu, unsigned *node))
 {
     WITH_WORLD(world.where = where);
+}
+
+void fake_os_set_lies_function(unsigned (*node)(const void *page))
+{
+    WITH_WORLD(world.lies = node);
+}
+
+void fake_os_set_node_memory(unsigned node, uint64_t bytes, uint64_t free_bytes)
+{
+    ck_assert_uint_lt(node, NODES_KNOWN);
+    WITH_WORLD(world.node_bytes[node] = bytes; world.node_free_bytes[node] = free_bytes);
+}
+
+void fake_os_set_balances(bool balances)
+{
+    WITH_WORLD(world.balances = balances);
 }
 
 void fake_os_set_pool(unsigned pages)

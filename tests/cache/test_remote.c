@@ -248,6 +248,7 @@ START_TEST(frees_of_large_blocks_are_counted)
     run_on(1, take_batch, &(struct batch){VL_BIG_MIN, 5, blocks});
     run_on(5, free_batch, &(struct batch){VL_BIG_MIN, 5, blocks});
     ck_assert_uint_eq(freed(5, 1), 20); /* they are of no node */
+    ck_assert_uint_eq(freed_in_all_but(5, 1), 0);
     run_on(1, take_batch, &(struct batch){VL_SMALL_MAX + 1, 5, blocks});
     run_on(1, free_batch, &(struct batch){VL_SMALL_MAX + 1, 5, blocks});
     ck_assert_uint_eq(freed(1, 1), 5);

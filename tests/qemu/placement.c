@@ -5,13 +5,18 @@
  *      placement big MEGABYTES    one block that these threads touch in parallel
  *      placement overflow MEGABYTES   more than the smallest node has, from a thread there
  *      placement policy           whatever numactl or a cpuset has ordered
+ *      placement audit            what valloc says of all that, against what is so
  *
- * It knows libc's names only, so any malloc can be preloaded, and asks the kernel where pages are
+ * It knows libc's names only, but for the audit, so any malloc can be preloaded, and asks the kernel where pages are
  * (move_pages), never the clock: an emulator's time means nothing. Each finding is one line,
  * "pass: TITLE: FIGURE, BOUND" or "fail: ..."; what it needs for itself is not malloc's.
  */
+#include "valloc.h"
+
+#include <dlfcn.h>
 #include <errno.h>
 #include <linux/mempolicy.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -500,6 +505,112 @@ static void big(size_t megabytes)
     grow(bytes);
 }
 
+/* --- What valloc says --- */
+
+static struct valloc_numa_node audited[NODES_MAX];
+
+/* False under another malloc. */
+static bool ask_valloc(struct valloc_numa_audit *audit)
+{
+    int (*numa_audit)(struct valloc_numa_audit *);
+    *(void **)&numa_audit = dlsym(RTLD_DEFAULT, "valloc_numa_audit");
+    *audit = (struct valloc_numa_audit){.size = sizeof *audit,
+                                        .node_size = sizeof *audited,
+                                        .node_max = NODES_MAX,
+                                        .node = audited};
+    if (numa_audit == NULL)
+        return false;
+    if (numa_audit(audit) != 0)
+        die("valloc_numa_audit");
+    return true;
+}
+
+/* What it says of a node of the kernel's. */
+static const struct valloc_numa_node *audited_node(const struct valloc_numa_audit *audit,
+                                                   unsigned node)
+{
+    static const struct valloc_numa_node none;
+    for (unsigned i = 0; i < audit->node_count; i++)
+        if (audited[i].node == (int)node)
+            return &audited[i];
+    return &none;
+}
+
+static void show_audit(const struct valloc_numa_audit *audit)
+{
+    for (unsigned i = 0; i < audit->node_count; i++)
+        printf("    node %d: used %lu, held %lu, away %lu (node %d), here %lu, threads %u\n",
+               audited[i].node, audited[i].used, audited[i].held, audited[i].away,
+               audited[i].away_node, audited[i].here, audited[i].threads);
+    printf("    frees %lu, remote %lu; %s\n", audit->frees, audit->frees_remote, audit->advice);
+}
+
+/* Small blocks of the threads are in use, each set on its node. */
+static void judge_audit_of_places(const struct valloc_numa_audit *audit)
+{
+    size_t found = 0, in_use = 0, away = 0, held = 0;
+    for (unsigned i = 0; i < thread_count; i++) {
+        const struct valloc_numa_node *node = audited_node(audit, homes[i]);
+        struct census census = {0};
+        count_blocks(&census, small_blocks[i], SMALL_BLOCKS);
+        in_use += pages_on(&census, (uint64_t)1 << homes[i]) * PAGE;
+        found += node->here;
+        away += node->away;
+        held += node->held;
+    }
+    bool passed = audit->known;
+    passed = at_least(99, percent(found, in_use), "%",
+                      "audit: of what lies on the nodes, found there") &&
+             passed;
+    passed =
+        at_most(115, percent(found, in_use), "%", "audit: and not much more than blocks in use") &&
+        passed;
+    passed =
+        at_most(1, percent(away, held), "%", "audit: of the heaps, found on other nodes") && passed;
+    if (!passed)
+        show_audit(audit);
+}
+
+/* 41 % of each thread's blocks are freed by that of the next node. */
+static void *play_audit(void *argument)
+{
+    enum { REMOTE = SMALL_BLOCKS * 41 / 100 };
+    unsigned self = (unsigned)(uintptr_t)argument, other = (self + 1) % thread_count;
+    struct valloc_numa_audit audit;
+    pin(homes[self]);
+    allocate_small(small_blocks[self], 1 + self);
+    pthread_barrier_wait(&barrier);
+    if (self == 0 && ask_valloc(&audit)) {
+        judge_audit_of_places(&audit);
+        at_most(0, audit.known && audit.advice[0] == '\0' ? 0 : 1, "faults",
+                "audit: found where there is none");
+    }
+    pthread_barrier_wait(&barrier);
+    free_all(small_blocks[other], REMOTE);
+    free_all(small_blocks[self] + REMOTE, SMALL_BLOCKS - REMOTE);
+    return NULL;
+}
+
+static void audit(void)
+{
+    struct valloc_numa_audit audit;
+    if (!ask_valloc(&audit)) {
+        printf("skip: audit: only valloc tells\n");
+        return;
+    }
+    start_small();
+    in_parallel(play_audit);
+    malloc_trim(0); /* caches keep nothing */
+    ask_valloc(&audit);
+    double share = 100 * (double)audit.frees_remote / (double)audit.frees;
+    bool passed = at_most(2, share > 41 ? share - 41 : 41 - share, "%",
+                          "audit: share of frees on another node, off 41 %");
+    bool said = audit.finding == VALLOC_NUMA_REMOTE &&
+                strstr(audit.advice, "% of frees are remote") != NULL;
+    if (!at_least(1, said, "lines", "audit: advice about these frees") || !passed)
+        show_audit(&audit);
+}
+
 /* --- A node that overflows --- */
 
 static unsigned smallest_home(void)
@@ -520,6 +631,20 @@ static void judge_overflow(unsigned home, const struct census *census, const cha
         show("node", home, census);
 }
 
+static void judge_audit_of_overflow(unsigned home, const struct census *census)
+{
+    struct valloc_numa_audit audit;
+    if (!ask_valloc(&audit))
+        return;
+    size_t beyond = (census->pages - pages_on(census, (uint64_t)1 << home)) * PAGE;
+    uint64_t away = audited_node(&audit, home)->away;
+    bool passed = at_most(5, percent(away > beyond ? away - beyond : beyond - away, beyond), "%",
+                          "full node, audit: what lies elsewhere, off what does");
+    bool said = audit.finding == VALLOC_NUMA_AWAY && strstr(audit.advice, "is full") != NULL;
+    if (!at_least(1, said, "lines", "full node, audit: advice that says so") || !passed)
+        show_audit(&audit);
+}
+
 static void overflow(size_t megabytes)
 {
     enum { BLOCK_MAX = 64 << 10 };
@@ -536,6 +661,7 @@ static void overflow(size_t megabytes)
     at_least(50, percent(pages_on(&census, own), nodes[home].free_kb * KB / PAGE), "%",
              "full node, small blocks in what was free there");
     judge_overflow(home, &census, "full node, small blocks beyond it on the nearest other");
+    judge_audit_of_overflow(home, &census);
     free_all(blocks, count);
 
     memset(&census, 0, sizeof census);
@@ -621,8 +747,11 @@ int main(int argc, char **argv)
         overflow(megabytes);
     else if (strcmp(scenario, "policy") == 0)
         policy();
+    else if (strcmp(scenario, "audit") == 0)
+        audit();
     else {
-        fprintf(stderr, "usage: placement small | big MEGABYTES | overflow MEGABYTES | policy\n");
+        fprintf(stderr,
+                "usage: placement small | big MEGABYTES | overflow MEGABYTES | policy | audit\n");
         return 2;
     }
     return all_passed ? 0 : 1;
