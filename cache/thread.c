@@ -164,6 +164,8 @@ void vl_cache_start(void)
 /* Gives the thread a cache, or, if it has none to lose any more, lends it one. */
 static struct vl_cache *adopt(void)
 {
+    if (vl_cache_self == &start_cache)
+        vl_binding_come(); /* before: its cache is of the node that it runs on */
     struct vl_cache *cache = take_cache();
     if (cache == NULL)
         return NULL;

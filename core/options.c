@@ -42,6 +42,9 @@
       "memory of the heaps above which there is no more: malloc returns NULL")                    \
     o(NUMA, numa_mode, WORD, VL_NUMA_AUTO, 0, 1, "auto|off",                                      \
       "heaps; auto: one for each NUMA node, memory near the thread that asks for it, off: one")   \
+    o(BIND_THREADS, bind_mode, WORD, VL_BIND_NONE, 0, 2, "none|spread|compact",                   \
+      "binds each thread to the CPUs of a node, when it first allocates; spread: nodes in turn, "  \
+      "compact: one after the other")                                                             \
     o(VA_RESERVE, va_reserve_bytes, SIZE, VL_SIZE_AUTO, MB(64), TB(64), "auto",                   \
       "address space reserved for each node; auto: by the size of its memory")                    \
     o(FILL, fill_mode, WORD, VL_FILL_NONE, 0, 2, "none|junk|zero",                                \

@@ -31,6 +31,7 @@ enum vl_hugepage_mode {
     VL_HUGEPAGE_HUGETLB
 };
 enum vl_numa_mode { VL_NUMA_AUTO, VL_NUMA_OFF };
+enum vl_bind_mode { VL_BIND_NONE, VL_BIND_SPREAD, VL_BIND_COMPACT };
 enum vl_fill_mode { VL_FILL_NONE, VL_FILL_JUNK, VL_FILL_ZERO };
 
 #define VL_SIZE_AUTO  SIZE_MAX      /* a size that valloc is to choose */
@@ -53,6 +54,7 @@ struct vl_options {
     enum vl_stats_mode stats_mode;
     enum vl_hugepage_mode hugepage_mode;
     enum vl_numa_mode numa_mode;
+    enum vl_bind_mode bind_mode;
     enum vl_fill_mode fill_mode;
     uint32_t stats_pid; /* 0: every process */
     size_t huge_start_bytes;

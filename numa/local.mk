@@ -1,6 +1,8 @@
 # numa - which node, and one heap for each.
 
 VL_SOURCES += \
+	%D%/binding.c \
+	%D%/binding.h \
 	%D%/census.c \
 	%D%/census.h \
 	%D%/numa.h \

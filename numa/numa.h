@@ -2,6 +2,7 @@
 #ifndef VL_NUMA_NUMA_H
 #define VL_NUMA_NUMA_H
 
+#include "numa/binding.h"
 #include "numa/census.h"
 #include "numa/place.h"
 #include "numa/topology.h"

@@ -62,6 +62,7 @@ UNIT_TESTS = \
 	%D%/hugepage/test_thp \
 	%D%/hugepage/test_region \
 	%D%/hugepage/test_region_set \
+	%D%/numa/test_binding \
 	%D%/numa/test_census \
 	%D%/numa/test_place \
 	%D%/numa/test_topology \

@@ -90,6 +90,10 @@ size_t vl_place_purge(uint64_t age_ms)
     return (void)age_ms, 0;
 }
 
+void vl_binding_come(void)
+{
+}
+
 void vl_purger_wake(bool may_make)
 {
     (void)may_make;

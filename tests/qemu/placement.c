@@ -6,6 +6,7 @@
  *      placement overflow MEGABYTES   more than the smallest node has, from a thread there
  *      placement policy           whatever numactl or a cpuset has ordered
  *      placement audit            what valloc says of all that, against what is so
+ *      placement bound [N]        threads that VALLOC_BIND_THREADS has bound: to N nodes, or none
  *
  * It knows libc's names only, but for the audit, so any malloc can be preloaded, and asks the kernel where pages are
  * (move_pages), never the clock: an emulator's time means nothing. Each finding is one line,
@@ -611,6 +612,76 @@ static void audit(void)
         show_audit(&audit);
 }
 
+/* --- Threads that valloc binds --- */
+
+static cpu_set_t cpus_before; /* of the process */
+static cpu_set_t
+    bound_cpus[NODES_MAX]; /* of each thread, once it has allocated; 0 is the main one */
+static struct census bound_census[NODES_MAX];
+
+static void look_at_self(unsigned self)
+{
+    allocate_small(small_blocks[self], 1 + self);
+    count_blocks(&bound_census[self], small_blocks[self], SMALL_BLOCKS);
+}
+
+static void *play_bound(void *argument)
+{
+    unsigned self = 1 + (unsigned)(uintptr_t)argument;
+    look_at_self(self);
+    if (sched_getaffinity(0, sizeof bound_cpus[self], &bound_cpus[self]) != 0)
+        die("sched_getaffinity");
+    pthread_barrier_wait(&barrier); /* nobody goes before all have come */
+    return NULL;
+}
+
+/* As many threads as there are nodes with processors, the main one included. */
+static void run_bound(void)
+{
+    pthread_t threads[NODES_MAX];
+    start_small();
+    if (sched_getaffinity(0, sizeof cpus_before, &cpus_before) != 0)
+        die("sched_getaffinity");
+    look_at_self(0);
+    for (uintptr_t i = 0; i + 1 < thread_count; i++)
+        if ((errno = pthread_create(&threads[i], NULL, play_bound, (void *)i)) != 0)
+            die("pthread_create");
+    pthread_barrier_wait(&barrier);
+    for (unsigned i = 0; i + 1 < thread_count; i++)
+        pthread_join(threads[i], NULL);
+    sched_getaffinity(0, sizeof bound_cpus[0], &bound_cpus[0]);
+}
+
+static void bound(unsigned nodes_expected)
+{
+    unsigned nodes_found = 0, changed = 0;
+    double least = 100;
+    run_bound();
+    for (unsigned i = 0; i < thread_count; i++) {
+        changed += !CPU_EQUAL(&bound_cpus[i], &cpus_before);
+        bool found = false;
+        for (unsigned k = 0; k < thread_count; k++) {
+            if (!CPU_EQUAL(&bound_cpus[k], &nodes[homes[i]].cpus))
+                continue;
+            double share = percent_on(&bound_census[k], rightful(homes[i]));
+            least = share < least ? share : least;
+            found = true;
+        }
+        nodes_found += found;
+    }
+    if (nodes_expected == 0) {
+        at_most(0, changed, "threads", "bound threads: bound by valloc all the same");
+        return;
+    }
+    bool passed =
+        at_least(nodes_expected, nodes_found, "nodes", "bound threads: nodes they are on");
+    passed = at_most(nodes_expected, nodes_found, "nodes", "bound threads: and no more") && passed;
+    passed = at_least(thread_count, changed, "threads", "bound threads: all of them") && passed;
+    passed = at_least(99, least, "%", "bound threads: small blocks on their nodes") && passed;
+    for (unsigned i = 0; i < thread_count && !passed; i++)
+        show("thread", i, &bound_census[i]);
+}
+
 /* --- A node that overflows --- */
 
 static unsigned smallest_home(void)
@@ -749,9 +820,11 @@ int main(int argc, char **argv)
         policy();
     else if (strcmp(scenario, "audit") == 0)
         audit();
+    else if (strcmp(scenario, "bound") == 0)
+        bound((unsigned)megabytes);
     else {
-        fprintf(stderr,
-                "usage: placement small | big MEGABYTES | overflow MEGABYTES | policy | audit\n");
+        fprintf(stderr, "usage: placement small | big MEGABYTES | overflow MEGABYTES | policy | "
+                        "audit | bound [N]\n");
         return 2;
     }
     return all_passed ? 0 : 1;
