@@ -160,11 +160,11 @@ static void say_limits(struct vl_text *text)
 /* Why there is one heap, where there could be more. */
 static void say_one_heap(struct vl_text *text)
 {
-    bool several = vl_topology_has_several(VL_NUMA_AUTO);
-    vl_text_str(text, "\nvalloc: one heap for all memory: ");
-    vl_text_str(text, !several                              ? "one node is allowed"
-                      : vl_options.numa_mode == VL_NUMA_OFF ? "VALLOC_NUMA=off"
-                                                            : "the memory policy is the user's");
+    if (vl_topology.count > 1 || !vl_topology_has_several(VL_NUMA_AUTO))
+        return;
+    vl_text_str(text, "\nvalloc: one heap for several nodes: ");
+    vl_text_str(text, vl_options.numa_mode == VL_NUMA_OFF ? "VALLOC_NUMA=off"
+                                                          : "the memory policy is the user's");
 }
 
 static void print_node(int fd, unsigned node, const struct vl_residents *residents)
@@ -272,8 +272,7 @@ void vl_report_print(int fd)
     say_pool(&text, &facts.stats);
     say_reserve(&text);
     say_limits(&text);
-    if (vl_topology.count == 1)
-        say_one_heap(&text);
+    say_one_heap(&text);
     vl_text_line_end(&text);
     vl_text_write(&text, fd);
     if (vl_topology.count > 1)
