@@ -156,6 +156,66 @@ START_TEST(frees_elsewhere_are_told)
 }
 END_TEST
 
+/* --- Beside threads at work --- */
+
+enum { WORKERS = 4, WORK = 200 };
+static pthread_barrier_t round_over;
+static void *work[WORKERS][WORK];
+static _Atomic unsigned at_work;
+
+/* Each frees what the next one has allocated, on another node. */
+static void work_together(unsigned self)
+{
+    for (size_t round = scaled(100); round > 0; round--) {
+        for (unsigned i = 0; i < WORK; i++)
+            work[self][i] = vl_alloc(1 + i * 37);
+        pthread_barrier_wait(&round_over);
+        for (unsigned i = 0; i < WORK; i++)
+            vl_free(work[(self + 1) % WORKERS][i]);
+        pthread_barrier_wait(&round_over);
+    }
+    at_work--;
+}
+
+static void audit_meanwhile(void)
+{
+    struct vl_audit now;
+    while (vl_get(&at_work) != 0) {
+        vl_audit_take(&now);
+        require(now.freed_remotely <= now.freed);
+        require(now.threads <= WORKERS + 2);
+        for (unsigned node = 0; node < WORKERS; node++)
+            require(now.nodes[node].used_bytes < 64 * MB && now.nodes[node].threads <= WORKERS + 2);
+    }
+}
+
+static void *work_or_audit(void *number)
+{
+    if ((uintptr_t)number < WORKERS)
+        work_together((unsigned)(uintptr_t)number);
+    else
+        audit_meanwhile();
+    return NULL;
+}
+
+START_TEST(nobody_is_disturbed)
+{
+    begin_bare_world(WORKERS);
+    vl_free(vl_alloc(64));
+    at_work = WORKERS;
+    pthread_barrier_init(&round_over, NULL, WORKERS);
+    run_together(WORKERS + 1, WORKERS, work_or_audit);
+    vl_audit_take(&audit);
+    uint64_t blocks = (uint64_t)WORKERS * WORK * scaled(100);
+    ck_assert_uint_eq(audit.freed_remotely, blocks);
+    for (unsigned node = 0; node < WORKERS; node++) {
+        ck_assert_uint_eq(audit.nodes[node].used_bytes, 0);
+        ck_assert_uint_eq(vl_get(&audit.nodes[node].freed_elsewhere.blocks), blocks / WORKERS);
+        ck_assert_uint_eq(vl_get(&audit.nodes[node].freed_of_others.blocks), blocks / WORKERS);
+    }
+}
+END_TEST
+
 /* --- valloc_numa_audit --- */
 
 static struct valloc_numa_node nodes[NODES + 1];
@@ -326,6 +386,10 @@ Suite *vl_suite(void)
     tcase_add_test(sums, threads_are_counted_where_they_live);
     tcase_add_test(sums, frees_elsewhere_are_told);
     suite_add_tcase(suite, sums);
+
+    TCase *beside = timed_case("beside", 30);
+    tcase_add_test(beside, nobody_is_disturbed);
+    suite_add_tcase(suite, beside);
 
     TCase *api = tcase_create("api");
     tcase_add_checked_fixture(api, set_up, NULL);
