@@ -55,9 +55,6 @@ struct vl_cache {
     /* All that was ever put into the outbox: less what has arrived, it is on its way. */
     _Atomic uint64_t sent_blocks, sent_bytes;
 
-    /* With several nodes: that were freed and not kept, but passed on within the node. */
-    _Atomic uint64_t passed_blocks;
-
     /* A thread's own: its number, and how many threads had it before. Who is gone has no cache of that
      * identity any more. Release when it goes: what it left in the caches that were lent to it is seen
      * by who finds, with acquire, that it has gone, and takes them over. */
@@ -76,8 +73,12 @@ struct vl_cache {
     bool consumes[VL_CLASSES]; /* a magazine has overflowed, none has run empty since */
     uint8_t counted[VL_CLASSES];                  /* objects that are in held_bytes */
     bool busy[VL_CLASSES];                        /* had a slow path since the cache was last trimmed */
-    uint8_t outgoing[VL_NODE_INDEX_MAX];          /* objects in the outbox, by their nodes */
     uint8_t class_of[VL_SIZE_TABLE_MAX + 1]; /* size -> class; all 0: every malloc is slow */
+
+    /* With several nodes: the objects in the outbox, by their nodes; and those so far that were freed, and
+     * not kept, but passed on within the node. */
+    uint8_t outgoing[VL_NODE_INDEX_MAX];
+    _Atomic uint64_t passed_blocks;
 };
 
 _Static_assert(sizeof(struct vl_cache) <= 1 << VL_CACHE_SHIFT, "a cache fits its place in the pool");
