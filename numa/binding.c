@@ -19,7 +19,7 @@ static struct vl_os_output output; /* standard error as it was at the start */
 static struct {
     struct vl_cpu_mask all;
     unsigned count, first;
-    uint16_t nodes[PLACES_MAX], cpus[PLACES_MAX];
+    uint16_t cpus[PLACES_MAX]; /* how many in each of the masks */
     struct vl_cpu_mask masks[PLACES_MAX];
 } places;
 
@@ -117,19 +117,23 @@ static void add_place(unsigned node)
         return;
     if ((int)node == vl_get(&main_node))
         places.first = places.count;
-    places.nodes[places.count] = (uint16_t)node;
     places.cpus[places.count++] = (uint16_t)count;
 }
 
-static void find_places(void)
+static unsigned count_nodes(const struct vl_node_mask *nodes)
 {
-    struct vl_node_mask nodes = {{0}};
-    const unsigned word_bits = 8 * sizeof nodes.words[0];
+    unsigned count = 0;
+    for (unsigned i = 0; i < sizeof nodes->words / sizeof *nodes->words; i++)
+        count += vl_bit_count(nodes->words[i]);
+    return count;
+}
+
+static void find_places(const struct vl_node_mask *nodes)
+{
+    const unsigned word_bits = 8 * sizeof nodes->words[0];
     places.count = places.first = 0;
-    if (vl_os->cpu_nodes(&nodes) != 0)
-        return;
     for (unsigned node = 0; node < VL_NODES_MAX; node++)
-        if (nodes.words[node / word_bits] >> (node % word_bits) & 1)
+        if (nodes->words[node / word_bits] >> (node % word_bits) & 1)
             add_place(node);
 }
 
@@ -168,15 +172,18 @@ static int bind_to(bool main, uint32_t nth)
 static enum state decide(void)
 {
     struct vl_cpu_mask could;
+    struct vl_node_mask nodes = {{0}};
+    if (vl_os->cpu_nodes(&nodes) != 0 || count_nodes(&nodes) < 2)
+        return OFF; /* all is one place */
     if (rival[0] != '\0')
         return refuse(rival, " has threads bound already");
     if (vl_os->affinity(true, &places.all) != 0 || vl_os->allowed_cpus(&could) != 0)
         return refuse("the kernel does not tell CPUs", "");
     if (!is_same(&places.all, &could))
         return refuse("the process is bound to some of its CPUs already", "");
-    find_places();
+    find_places(&nodes);
     if (places.count < 2)
-        return OFF; /* all is one place */
+        return OFF; /* the cpuset has one */
     return bind_to(true, 0) == 0 ? BINDING : refuse("the kernel does not let it", "");
 }
 

@@ -265,9 +265,11 @@ START_TEST(program_without_threads_hears_nothing)
 }
 END_TEST
 
+/* Whoever else would bind there. */
 START_TEST(one_node_is_all_places)
 {
-    begin(VL_BIND_SPREAD, empty);
+    char *const environment[] = {_i == 0 ? "PATH=/bin" : "OMP_PLACES=cores", NULL};
+    begin(VL_BIND_SPREAD, environment);
     fake_os_set_nodes((unsigned[]){5}, 1);
     ck_assert_uint_eq(arrive_from(5).bound, NODES);
     ck_assert_uint_eq(fake_os_count(FAKE_SET_AFFINITY), 0);
@@ -335,7 +337,7 @@ Suite *vl_suite(void)
     tcase_add_test(refused, bound_process_is_told);
     tcase_add_test(refused, kernel_that_refuses_is_told);
     tcase_add_test(refused, program_without_threads_hears_nothing);
-    tcase_add_test(refused, one_node_is_all_places);
+    tcase_add_loop_test(refused, one_node_is_all_places, 0, 2);
     suite_add_tcase(suite, refused);
     return suite;
 }
