@@ -6,10 +6,23 @@
 
 #include <string.h>
 
-static void add(struct vl_traffic_count *sum, const struct vl_traffic_count *count)
+static void add(struct vl_traffic_count *sum, uint64_t batches, uint64_t blocks)
 {
-    vl_count(&sum->batches, vl_get(&count->batches));
-    vl_count(&sum->blocks, vl_get(&count->blocks));
+    vl_count(&sum->batches, batches);
+    vl_count(&sum->blocks, blocks);
+}
+
+/* Each count is read once: what is remote is part of all, whatever goes on meanwhile. */
+static void take_pair(struct vl_audit *audit, unsigned from, unsigned to)
+{
+    const struct vl_traffic_count *count = &vl_traffic[from].to[to];
+    uint64_t batches = vl_get(&count->batches), blocks = vl_get(&count->blocks);
+    audit->freed += blocks;
+    if (from == to)
+        return;
+    audit->freed_remotely += blocks;
+    add(&audit->nodes[from].freed_of_others, batches, blocks);
+    add(&audit->nodes[to].freed_elsewhere, batches, blocks);
 }
 
 static void take_traffic(struct vl_audit *audit)
@@ -17,15 +30,8 @@ static void take_traffic(struct vl_audit *audit)
     for (unsigned from = 0; from < audit->count; from++) {
         audit->nodes[from].rehomed = vl_get(&vl_traffic[from].rehomed);
         audit->nodes[from].fallbacks = vl_get(&vl_traffic[from].fallbacks);
-        for (unsigned to = 0; to < audit->count; to++) {
-            const struct vl_traffic_count *count = &vl_traffic[from].to[to];
-            audit->freed += vl_get(&count->blocks);
-            if (from == to)
-                continue;
-            audit->freed_remotely += vl_get(&count->blocks);
-            add(&audit->nodes[from].freed_of_others, count);
-            add(&audit->nodes[to].freed_elsewhere, count);
-        }
+        for (unsigned to = 0; to < audit->count; to++)
+            take_pair(audit, from, to);
     }
     vl_traffic_largest(&audit->worst, 1);
 }
