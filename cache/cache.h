@@ -2,6 +2,8 @@
 #ifndef VL_CACHE_CACHE_H
 #define VL_CACHE_CACHE_H
 
+#include "cache/advice.h"
+#include "cache/audit.h"
 #include "cache/central.h"
 #include "cache/counters.h"
 #include "cache/fork.h"

@@ -129,6 +129,8 @@ static unsigned take_elsewhere(unsigned node, unsigned class, void **objects, un
         if (taken == 0)
             taken = take_from_new_span(place_other, other, class, objects, count);
     }
+    if (taken != 0)
+        vl_add(&vl_traffic[node].fallbacks, 1);
     return taken;
 }
 

@@ -64,6 +64,7 @@ void vl_fork_child(void)
     }
     vl_cache_after_fork();
     vl_purger_after_fork();
+    vl_binding_after_fork();
 }
 
 void vl_fork_start(void)

@@ -218,9 +218,10 @@ static void give_small(struct vl_cache *cache, unsigned node, unsigned class, vo
     if (cache == NULL) {
         vl_central_give(class, &object, 1, "free");
     } else if (node != cache->node && vl_size_classes[class].size > SENT_MAX) {
+        vl_traffic_freed(cache->node, node, 1);
         vl_central_give(class, &object, 1, "free");
     } else if (node != cache->node) {
-        vl_cache_send(cache, class, object);
+        vl_cache_send(cache, node, class, object);
     } else {
         vl_note(VL_COUNT_RECYCLE);
         if (!vl_cache_give(cache, class, object))
@@ -239,6 +240,13 @@ static bool give_at_home(void *block)
     return class != VL_CLASS_NONE && class < VL_CLASSES && vl_cache_give(cache, class, block);
 }
 
+/* No cache keeps it: it has gone back to the heap of its node, from that of the thread. */
+static void note_run(const struct vl_slice *slice)
+{
+    if (vl_topology.count > 1 && slice->kind == VL_SLICE_NODE)
+        vl_traffic_freed(vl_topology_here(&vl_topology), slice->node, 1);
+}
+
 /* What a call of any kind comes to; who calls this counts it. */
 static void give_block(void *block)
 {
@@ -249,6 +257,7 @@ static void give_block(void *block)
     vl_fill_freed(block, "free");
     if (class == VL_CLASS_NONE) {
         vl_large_give(slice, block, "free");
+        note_run(slice);
         return;
     }
     if ((uintptr_t)block % VL_MIN_ALIGN != 0)

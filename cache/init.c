@@ -31,6 +31,7 @@ static void load_options(void)
     if (options_loaded || environ == NULL)
         return;
     vl_options_load(&vl_options, environ, getauxval(AT_SECURE) != 0);
+    vl_binding_start(environ);
     options_loaded = true;
 }
 

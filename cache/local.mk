@@ -1,7 +1,11 @@
 # cache - objects: spans, magazines, threads, and the front door.
 
 VL_SOURCES += \
+	%D%/advice.c \
+	%D%/advice.h \
 	%D%/allocator.c \
+	%D%/audit.c \
+	%D%/audit.h \
 	%D%/boot.c \
 	%D%/boot.h \
 	%D%/cache.h \
@@ -27,6 +31,7 @@ VL_SOURCES += \
 	%D%/magazine.h \
 	%D%/misuse.c \
 	%D%/misuse.h \
+	%D%/numa_audit.c \
 	%D%/object.c \
 	%D%/object.h \
 	%D%/parking.c \

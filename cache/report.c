@@ -3,6 +3,7 @@
 #endif
 #include "cache/report.h"
 
+#include "cache/advice.h"
 #include "cache/init.h"
 #include "cache/reserve.h"
 #include "cache/stats.h"
@@ -156,6 +157,16 @@ static void say_limits(struct vl_text *text)
     counted(text, limits.refusals, "refusal");
 }
 
+/* Why there is one heap, where there could be more. */
+static void say_one_heap(struct vl_text *text)
+{
+    if (vl_topology.count > 1 || !vl_topology_has_several(VL_NUMA_AUTO))
+        return;
+    vl_text_str(text, "\nvalloc: one heap for several nodes: ");
+    vl_text_str(text, vl_options.numa_mode == VL_NUMA_OFF ? "VALLOC_NUMA=off"
+                                                          : "the memory policy is the user's");
+}
+
 static void print_node(int fd, unsigned node, const struct vl_residents *residents)
 {
     char buffer[256];
@@ -170,6 +181,82 @@ static void print_node(int fd, unsigned node, const struct vl_residents *residen
     item(&text, "", stats.purged_bytes, " returned so far");
     vl_text_line_end(&text);
     vl_text_write(&text, fd);
+}
+
+/* What is in memory of its heap, and lies where it should, or not. */
+static void say_place(struct vl_text *text, const struct vl_census *census, unsigned node)
+{
+    const struct vl_census_node *place = &census->nodes[node];
+    if (!census->known) {
+        vl_text_str(text, ", what lies on other nodes is unknown");
+        return;
+    }
+    item(text, ", ", place->away, " (");
+    vl_text_percent(text, place->away, place->held);
+    item(text, ") of its heap on other nodes; here ", place->here, ", ");
+    item(text, "", place->here_big, " of it in big blocks");
+}
+
+static void print_audited(int fd, const struct vl_audit *audit, unsigned node)
+{
+    char buffer[384];
+    struct vl_text text = vl_text_on(buffer, sizeof buffer);
+    const struct vl_audit_node *n = &audit->nodes[node];
+    number(&text, "valloc: node ", (uint64_t)n->id, ": in use ");
+    item(&text, "", n->used_bytes, "");
+    say_place(&text, &audit->census, node);
+    vl_text_str(&text, "; ");
+    counted(&text, n->threads, "thread");
+    number(&text, ", ", n->rehomed, " came from other nodes; ");
+    counted(&text, n->fallbacks, "fallback");
+    number(&text, "; ", vl_get(&n->freed_elsewhere.blocks), " of its blocks freed on other nodes");
+    vl_text_line_end(&text);
+    vl_text_write(&text, fd);
+}
+
+/* Pairs of nodes that are told of, those with the most frees between them. */
+enum { PAIRS_TOLD = 8 };
+
+static void print_traffic(int fd, const struct vl_audit *audit)
+{
+    char buffer[1024];
+    struct vl_text text = vl_text_on(buffer, sizeof buffer);
+    struct vl_traffic_pair pairs[PAIRS_TOLD];
+    unsigned count = vl_traffic_largest(pairs, PAIRS_TOLD);
+    number(&text, "valloc: frees that no cache kept: ", audit->freed, ", ");
+    vl_text_percent(&text, audit->freed_remotely, audit->freed);
+    vl_text_str(&text, " of them remote");
+    for (unsigned i = 0; i < count; i++) {
+        number(&text, i == 0 ? ": " : ", ", pairs[i].blocks, " in ");
+        number(&text, "", pairs[i].batches, " batches on node ");
+        number(&text, "", vl_topology.ids[pairs[i].from], " of node ");
+        number(&text, "", vl_topology.ids[pairs[i].to], "");
+    }
+    vl_text_line_end(&text);
+    vl_text_write(&text, fd);
+}
+
+static void print_advice(int fd, const struct vl_audit *audit)
+{
+    char buffer[256];
+    struct vl_text text = vl_text_on(buffer, sizeof buffer);
+    vl_text_str(&text, "valloc: advice: ");
+    if (vl_advise(audit, &text) == VL_FINDING_NONE)
+        return;
+    vl_text_line_end(&text);
+    vl_text_write(&text, fd);
+}
+
+static void print_nodes(int fd, const struct vl_residents *residents)
+{
+    struct vl_audit audit;
+    vl_audit_take(&audit);
+    for (unsigned node = 0; node < audit.count; node++) {
+        print_node(fd, node, residents);
+        print_audited(fd, &audit, node);
+    }
+    print_traffic(fd, &audit);
+    print_advice(fd, &audit);
 }
 
 /* Whether a slice is the first of its place. */
@@ -278,10 +365,11 @@ void vl_report_print(int fd)
     say_pool(&text, &facts.stats);
     say_reserve(&text);
     say_limits(&text);
+    say_one_heap(&text);
     vl_text_line_end(&text);
     vl_text_write(&text, fd);
-    for (unsigned node = 0; node < vl_topology.count && vl_topology.count > 1; node++)
-        print_node(fd, node, &facts.residents);
+    if (vl_topology.count > 1)
+        print_nodes(fd, &facts.residents);
     print_places(fd);
 }
 
@@ -352,7 +440,31 @@ static void put_process(struct vl_text *text, const struct facts *facts)
                 {"nodes", s->nodes});
 }
 
-static void put_node(struct vl_text *text, unsigned node, const struct vl_residents *residents)
+static void put_audit(struct vl_text *text, const struct vl_audit *audit)
+{
+    vl_text_str(text, ", ");
+    PUT_FIGURES(text, {"frees", audit->freed}, {"frees_remote", audit->freed_remotely},
+                {"placement_known", audit->census.known});
+    vl_text_str(text, ", \"advice\": \"");
+    vl_advise(audit, text);
+    vl_text_char(text, '"');
+}
+
+static void put_audited(struct vl_text *text, const struct vl_audit *audit, unsigned node)
+{
+    const struct vl_audit_node *n = &audit->nodes[node];
+    const struct vl_census_node *place = &audit->census.nodes[node];
+    vl_text_str(text, ", ");
+    PUT_FIGURES(text, {"used_bytes", n->used_bytes}, {"held_bytes", place->held},
+                {"away_bytes", place->away}, {"here_bytes", place->here},
+                {"here_big_bytes", place->here_big}, {"threads", n->threads},
+                {"rehomed", n->rehomed}, {"fallbacks", n->fallbacks},
+                {"freed_elsewhere", vl_get(&n->freed_elsewhere.blocks)},
+                {"freed_of_others", vl_get(&n->freed_of_others.blocks)});
+}
+
+static void put_node(struct vl_text *text, unsigned node, const struct vl_residents *residents,
+                     const struct vl_audit *audit)
 {
     struct vl_node_stats s;
     vl_stats_take_node(&s, node, residents);
@@ -361,6 +473,7 @@ static void put_node(struct vl_text *text, unsigned node, const struct vl_reside
                 {"huge_bytes", s.resident.huge}, {"regions_active", s.regions_active},
                 {"regions_empty", s.regions_empty}, {"regions_clean", s.regions_clean},
                 {"regions_small", s.regions_small}, {"purged_bytes", s.purged_bytes});
+    put_audited(text, audit, node);
     vl_text_char(text, '}');
 }
 
@@ -386,17 +499,20 @@ static void put_places(struct vl_text *text, size_t room)
 
 void vl_report_print_json(int fd)
 {
-    /* A node takes up to 300 bytes, a place 100; with more of them and large figures, some are left out. */
-    char buffer[16384];
+    /* A node takes up to 600 bytes, a place 100; with more of them and large figures, some are left out. */
+    char buffer[32768];
     struct vl_text text = vl_text_on(buffer, sizeof buffer);
     struct facts facts;
+    struct vl_audit audit;
     take(&facts);
+    vl_audit_take(&audit);
     vl_text_str(&text, "{\"valloc\": \"" PACKAGE_VERSION "\", ");
     put_process(&text, &facts);
+    put_audit(&text, &audit);
     vl_text_str(&text, ", \"per_node\": [");
     for (unsigned node = 0; node < vl_topology.count; node++)
-        if (text.len < sizeof buffer - 512)
-            put_node(&text, node, &facts.residents);
+        if (text.len < sizeof buffer - 1024)
+            put_node(&text, node, &facts.residents, &audit);
     vl_text_str(&text, "], \"per_place\": [");
     put_places(&text, sizeof buffer - 256);
     vl_text_str(&text, "]}");

@@ -133,3 +133,61 @@ void vl_stats_take_node(struct vl_node_stats *stats, unsigned node,
         if (vl_slices[i].node == node && vl_slice_has_regions(&vl_slices[i]))
             add_slice(stats, &vl_slices[i], &residents->slices[i]);
 }
+
+/* --- By nodes --- */
+
+/* Sums that cross may go below zero for a moment. */
+typedef int64_t node_bytes[VL_NODE_INDEX_MAX];
+
+static void add_heap(int64_t *bytes, const struct vl_heap *heap)
+{
+    for (unsigned class = 1; class < VL_CLASSES; class ++) {
+        const struct vl_size_class *c = &vl_size_classes[class];
+        const struct vl_central *central = &heap->centrals[class];
+        uint64_t spans = vl_get(&central->spans);
+        uint64_t free =
+            vl_get(&central->objects_free) +
+            vl_idstack_count(vl_get(&heap->depots[class].full.word)) * (uint64_t)c->capacity;
+        *bytes += (int64_t)(spans * c->objects - free) * c->size;
+        *bytes -= (int64_t)(spans * c->span_pages) << VL_PAGE_SHIFT; /* among the pages in use */
+    }
+}
+
+/* On its way home. Of a slot that has just changed, anything may come. */
+static void subtract_object(void *object, void *of_nodes)
+{
+    int64_t *bytes = of_nodes;
+    const struct vl_slice *slice = vl_slice_of(object);
+    if (slice == NULL || slice->kind != VL_SLICE_NODE)
+        return;
+    unsigned class = vl_get(vl_slice_class(slice, object));
+    if (class != VL_CLASS_NONE && class < VL_CLASSES)
+        bytes[slice->node] -= vl_size_classes[class].size;
+}
+
+static void subtract_cache(node_bytes bytes, const struct vl_cache *cache)
+{
+    uint8_t state = vl_get_acquire(&cache->state);
+    unsigned node = vl_peek(&cache->node);
+    if (state != VL_CACHE_OWNED && state != VL_CACHE_PARKED)
+        return;
+    for (unsigned class = 1; class < VL_CLASSES; class ++)
+        bytes[node] -= (int64_t)vl_cache_count(cache, class) * vl_size_classes[class].size;
+    vl_magazine_visit(vl_peek(&cache->outbox), VL_MAGAZINE_CAPACITY_MAX, subtract_object, bytes);
+}
+
+void vl_stats_used_by_node(uint64_t used[VL_NODE_INDEX_MAX])
+{
+    node_bytes bytes = {0};
+    for (uint32_t i = 0; i < vl_get_acquire(&vl_slice_count); i++)
+        if (vl_slices[i].kind == VL_SLICE_NODE)
+            bytes[vl_slices[i].node] += (int64_t)vl_get(&vl_page_heaps[i].pages_used)
+                                        << VL_PAGE_SHIFT;
+    for (unsigned node = 0; node < vl_topology.count; node++)
+        add_heap(&bytes[node], &vl_node_heaps[node]);
+    for (uint32_t id = 1; id < vl_pool_end(&vl_cache_pool); id++)
+        subtract_cache(bytes, vl_pool_item(&vl_cache_pool, id));
+    vl_inboxes_visit(subtract_object, bytes);
+    for (unsigned node = 0; node < VL_NODE_INDEX_MAX; node++)
+        used[node] = bytes[node] > 0 ? (uint64_t)bytes[node] : 0;
+}

@@ -10,6 +10,7 @@
 
 #include "cache/resident.h"
 #include "hugepage/hugepage.h"
+#include "numa/numa.h"
 
 struct vl_stats {
     uint64_t small_bytes, small_blocks;   /* in use by the program */
@@ -37,6 +38,10 @@ static inline uint64_t vl_stats_used(const struct vl_stats *stats)
 {
     return stats->small_bytes + stats->run_bytes + stats->big_bytes;
 }
+
+/* In use by the program of each node's heap, in bytes; big blocks and those of allocator objects are of none.
+ * The caller is in a section of core/rcu. */
+void vl_stats_used_by_node(uint64_t used[VL_NODE_INDEX_MAX]);
 
 /* What lies in slices that are of a node: all but big blocks. */
 struct vl_node_stats {

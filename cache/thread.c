@@ -46,8 +46,8 @@ static bool fast_path_wanted(void)
 static void set_home(struct vl_cache *cache, unsigned node)
 {
     const struct vl_slice *home = vl_place_home(node);
-    cache->node = (uint16_t)node;
-    cache->heap = &vl_node_heaps[node];
+    vl_own_set(&cache->node, (uint16_t)node);
+    vl_own_set(&cache->heap, &vl_node_heaps[node]);
     cache->rehome_votes = 0;
     cache->home_size = 0;
     if (home == NULL || !fast_path_wanted())
@@ -90,7 +90,7 @@ static struct vl_cache *make_bare(void)
         vl_own_set(&cache->top[bin], vl_null_magazine);
     for (unsigned class = 0; class < VL_CLASSES; class++)
         vl_own_set(&cache->spare[class], vl_null_magazine);
-    cache->outbox = vl_null_magazine;
+    vl_own_set(&cache->outbox, vl_null_magazine);
     cache->ticks = TICKS;
     cache->requests = vl_get(&vl_limit_requests);
     vl_set(&cache->identity, id);
@@ -164,6 +164,8 @@ void vl_cache_start(void)
 /* Gives the thread a cache, or, if it has none to lose any more, lends it one. */
 static struct vl_cache *adopt(void)
 {
+    if (vl_cache_self == &start_cache)
+        vl_binding_come(); /* before: its cache is of the node that it runs on */
     struct vl_cache *cache = take_cache();
     if (cache == NULL)
         return NULL;
@@ -203,12 +205,14 @@ static void **empty_magazine(const struct vl_cache *cache, unsigned class)
 
 /* Sends a magazine's objects away: with it to the depot if it is full and there is room, else into the
  * spans. What is left to the caller: the magazine, empty, or the null magazine. */
-static void **emptied(const struct vl_cache *cache, unsigned class, void **top)
+static void **emptied(struct vl_cache *cache, unsigned class, void **top)
 {
     unsigned capacity = vl_size_classes[class].capacity;
     unsigned count = vl_magazine_count(top, capacity);
     if (count == 0)
         return top;
+    if (vl_topology.count > 1 && !cache->heap->holds)
+        vl_count(&cache->passed_blocks, count);
     if (count == capacity && vl_depot_put(&cache->heap->depots[class], class, top))
         return vl_null_magazine;
     vl_central_give(class, top, count, "free");
@@ -222,7 +226,7 @@ static void **unhook_spare(struct vl_cache *cache, unsigned class)
     return spare;
 }
 
-static void dispatch(const struct vl_cache *cache, unsigned class, void **top)
+static void dispatch(struct vl_cache *cache, unsigned class, void **top)
 {
     vl_magazine_give(cache->node, emptied(cache, class, top));
 }
@@ -350,6 +354,7 @@ static void consider_home(struct vl_cache *cache)
     } else if (++cache->rehome_votes >= REHOME_AFTER) {
         vl_cache_flush(cache);
         set_home(cache, here);
+        vl_add(&vl_traffic[here].rehomed, 1);
     }
 }
 
@@ -507,6 +512,16 @@ void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object)
     vl_own_set(&cache->top[class], top);
 }
 
+/* Counts what is about to go home. Before it goes: the sender does not look at it afterwards. */
+static void note_outgoing(struct vl_cache *cache)
+{
+    for (unsigned node = 0; node < vl_topology.count; node++)
+        if (cache->outgoing[node] != 0) {
+            vl_traffic_freed(cache->node, node, cache->outgoing[node]);
+            cache->outgoing[node] = 0;
+        }
+}
+
 /* Hands the outbox over to the node of its first object, or sorts it in where nobody fetches. Others
  * in it may be of other nodes; the inbox is opened pointer by pointer. */
 static void send_outbox(struct vl_cache *cache)
@@ -515,27 +530,33 @@ static void send_outbox(struct vl_cache *cache)
     unsigned count = vl_magazine_count(top, VL_MAGAZINE_CAPACITY_MAX);
     if (count == 0)
         return;
-    cache->outbox = vl_null_magazine; /* before: what follows may call a hook that calls us */
+    vl_own_set(&cache->outbox,
+               vl_null_magazine); /* before: what follows may call a hook that calls us */
+    note_outgoing(cache);
     if (vl_magazine_is_full(top) && vl_inbox_put(vl_slice_of(*top)->node, top))
         return;
     vl_central_give_mixed(top, count, "free");
     vl_magazine_give(cache->node, vl_magazine_of(top) + VL_MAGAZINE_CAPACITY_MAX);
 }
 
-void vl_cache_send(struct vl_cache *cache, unsigned class, void *object)
+void vl_cache_send(struct vl_cache *cache, unsigned node, unsigned class, void *object)
 {
     vl_count(&cache->sent_blocks, 1);
     vl_count(&cache->sent_bytes, vl_size_classes[class].size);
     if (vl_magazine_is_full(cache->outbox)) { /* the null magazine is, too */
         send_outbox(cache);
         if (vl_magazine_is_null(cache->outbox))
-            cache->outbox = vl_magazine_take(cache->node, VL_MAGAZINE_CAPACITY_MAX);
+            vl_own_set(&cache->outbox, vl_magazine_take(cache->node, VL_MAGAZINE_CAPACITY_MAX));
         if (vl_magazine_is_null(cache->outbox)) {
+            vl_traffic_freed(cache->node, node, 1);
             vl_central_give_mixed(&object, 1, "free");
             return;
         }
     }
-    *--cache->outbox = object;
+    void **top = cache->outbox - 1;
+    *top = object;
+    vl_own_set(&cache->outbox, top);
+    cache->outgoing[node]++;
 }
 
 /* Taken back, for the next object. */
@@ -547,8 +568,8 @@ struct vl_cache *vl_cache_lend(struct vl_heap *heap, unsigned node)
     struct vl_cache *cache = id != 0 ? vl_pool_item(&vl_cache_pool, id) : make_bare();
     if (cache == NULL)
         return NULL;
-    cache->node = (uint16_t)node;
-    cache->heap = heap;
+    vl_own_set(&cache->node, (uint16_t)node);
+    vl_own_set(&cache->heap, heap);
     cache->slice = NULL;
     begin_small(cache);
     vl_set_release(&cache->state, VL_CACHE_LENT);

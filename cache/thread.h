@@ -74,6 +74,11 @@ struct vl_cache {
     uint8_t counted[VL_CLASSES];                  /* objects that are in held_bytes */
     bool busy[VL_CLASSES];                        /* had a slow path since the cache was last trimmed */
     uint8_t class_of[VL_SIZE_TABLE_MAX + 1]; /* size -> class; all 0: every malloc is slow */
+
+    /* With several nodes: the objects in the outbox, by their nodes; and those so far that were freed, and
+     * not kept, but passed on within the node. */
+    uint8_t outgoing[VL_NODE_INDEX_MAX];
+    _Atomic uint64_t passed_blocks;
 };
 
 _Static_assert(sizeof(struct vl_cache) <= 1 << VL_CACHE_SHIFT, "a cache fits its place in the pool");
@@ -149,7 +154,7 @@ void *vl_cache_refill(struct vl_cache *cache, unsigned class);
 void vl_cache_overflow(struct vl_cache *cache, unsigned class, void *object);
 
 /* Sends an object of another node home, some time. */
-void vl_cache_send(struct vl_cache *cache, unsigned class, void *object);
+void vl_cache_send(struct vl_cache *cache, unsigned node, unsigned class, void *object);
 
 /* Sorts what other nodes' threads have freed, as far as it has arrived, into the spans. */
 void vl_inbox_open(unsigned node);

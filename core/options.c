@@ -49,6 +49,9 @@
     o(TIER, tier, TIERS, 0, MB(1), TB(64), "none",                                                \
       "nodes without processors, fast (hbm) or slow (cxl), for blocks of such a size and more; see " \
       "valloc(7)")                                                                                \
+    o(BIND_THREADS, bind_mode, WORD, VL_BIND_NONE, 0, 2, "none|spread|compact",                   \
+      "binds each thread to the CPUs of a node, when it first allocates; spread: nodes in turn, "  \
+      "compact: one after the other")                                                             \
     o(VA_RESERVE, va_reserve_bytes, SIZE, VL_SIZE_AUTO, MB(64), TB(64), "auto",                   \
       "address space reserved for each node; auto: by the size of its memory")                    \
     o(FILL, fill_mode, WORD, VL_FILL_NONE, 0, 2, "none|junk|zero",                                \

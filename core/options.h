@@ -40,6 +40,7 @@ enum vl_large_policy {
 };
 /* Memory of nodes without processors (numa/tier.h), in the order of the names in options.c. */
 enum vl_tier { VL_TIER_HBM, VL_TIER_CXL, VL_TIERS };
+enum vl_bind_mode { VL_BIND_NONE, VL_BIND_SPREAD, VL_BIND_COMPACT };
 enum vl_fill_mode { VL_FILL_NONE, VL_FILL_JUNK, VL_FILL_ZERO };
 
 #define VL_SIZE_AUTO  SIZE_MAX      /* a size that valloc is to choose */
@@ -63,6 +64,7 @@ struct vl_options {
     enum vl_hugepage_mode hugepage_mode;
     enum vl_numa_mode numa_mode;
     enum vl_large_policy large_policy;
+    enum vl_bind_mode bind_mode;
     enum vl_fill_mode fill_mode;
     uint32_t stats_pid; /* 0: every process */
     size_t huge_start_bytes;

@@ -51,6 +51,12 @@ enum vl_spread {
     VL_SPREAD_NEAREST,  /* to that which is nearest to who touches them and has room; since 5.15 */
 };
 
+/* Bits of a set of CPUs. */
+enum { VL_CPUS_MAX = 1024 };
+struct vl_cpu_mask {
+    unsigned long words[VL_CPUS_MAX / (8 * sizeof(unsigned long))];
+};
+
 struct vl_os {
     /* Address space without memory; NULL where there is none. */
     void *(*reserve)(size_t size);
@@ -80,8 +86,23 @@ struct vl_os {
     /* How many CPUs of a node this thread may run on; and from now on it runs on those only, if there are any. */
     unsigned (*node_cpus)(unsigned node);
     void (*run_on)(unsigned node);
+    bool (*is_main_thread)(void);
+    /* The CPUs that this thread, or the main one, may run on. */
+    int (*affinity)(bool of_main, struct vl_cpu_mask *cpus);
+    int (*set_affinity)(bool of_main, const struct vl_cpu_mask *cpus);
+    /* Those that this thread could be allowed: what its cpuset leaves it. */
+    int (*allowed_cpus)(struct vl_cpu_mask *cpus);
+    /* Nodes that have CPUs, and which. */
+    int (*cpu_nodes)(struct vl_node_mask *nodes);
+    int (*cpus_of_node)(unsigned node, struct vl_cpu_mask *cpus);
     /* The node that holds the page at `address`, without touching it; -1 if there is none. */
     int (*node_of)(const void *address);
+    /* The same of many pages in one call: nodes[i] is negative where there is none. */
+    int (*nodes_of)(const void *const *pages, int *nodes, size_t count);
+    /* What a node has, and what of it is free. */
+    int (*node_memory)(unsigned node, uint64_t *bytes, uint64_t *free_bytes);
+    /* Whether the kernel moves pages to the threads that use them, by itself. */
+    bool (*balances)(void);
     /* The nodes this process may use. */
     int (*allowed_nodes)(struct vl_node_mask *mask);
     /* 1 if the user chose a NUMA policy for this process, 0 if it is the kernel's own. */

@@ -346,17 +346,69 @@ static void parse_cpus(const char *list, cpu_set_t *cpus)
     }
 }
 
-/* Those of a node that this thread may run on. */
-static int cpus_of(unsigned node, cpu_set_t *cpus)
+_Static_assert(sizeof(struct vl_cpu_mask) == sizeof(cpu_set_t), "both are bits of CPUs");
+_Static_assert(sizeof(struct vl_node_mask) == sizeof(cpu_set_t), "nodes are read as CPUs are");
+
+static void read_node_cpus(unsigned node, cpu_set_t *cpus)
 {
     char path[64], list[1024];
     struct vl_text text = vl_text_on(path, sizeof path);
-    cpu_set_t allowed;
     vl_text_str(&text, "/sys/devices/system/node/node");
     vl_text_u64(&text, node);
     vl_text_str(&text, "/cpulist");
     vl_os_read_file(path, list, sizeof list);
     parse_cpus(list, cpus);
+}
+
+static bool os_is_main_thread(void)
+{
+    return syscall(SYS_gettid) == getpid();
+}
+
+static int os_affinity(bool of_main, struct vl_cpu_mask *cpus)
+{
+    memset(cpus, 0, sizeof *cpus);
+    return QUIETLY(sched_getaffinity(of_main ? getpid() : 0, sizeof *cpus, (cpu_set_t *)cpus) == 0);
+}
+
+static int os_set_affinity(bool of_main, const struct vl_cpu_mask *cpus)
+{
+    return QUIETLY(
+        sched_setaffinity(of_main ? getpid() : 0, sizeof *cpus, (const cpu_set_t *)cpus) == 0);
+}
+
+/* The kernel takes of all CPUs those that the cpuset has; then all is as it was. */
+static int os_allowed_cpus(struct vl_cpu_mask *cpus)
+{
+    struct vl_cpu_mask before, all;
+    memset(&all, 0xff, sizeof all);
+    int error = os_affinity(false, &before);
+    if (error != 0 || (error = os_set_affinity(false, &all)) != 0)
+        return error;
+    error = os_affinity(false, cpus);
+    int restored = os_set_affinity(false, &before);
+    return error != 0 ? error : restored;
+}
+
+static int os_cpu_nodes(struct vl_node_mask *nodes)
+{
+    char list[1024];
+    vl_os_read_file("/sys/devices/system/node/has_cpu", list, sizeof list);
+    parse_cpus(list, (cpu_set_t *)nodes);
+    return list[0] != '\0' ? 0 : -ENOENT;
+}
+
+static int os_cpus_of_node(unsigned node, struct vl_cpu_mask *cpus)
+{
+    read_node_cpus(node, (cpu_set_t *)cpus);
+    return 0;
+}
+
+/* Those of a node that this thread may run on. */
+static int cpus_of(unsigned node, cpu_set_t *cpus)
+{
+    cpu_set_t allowed;
+    read_node_cpus(node, cpus);
     if (QUIETLY(sched_getaffinity(0, sizeof allowed, &allowed) == 0) != 0)
         return 0;
     CPU_AND(cpus, cpus, &allowed);
@@ -383,6 +435,50 @@ static int os_node_of(const void *address)
     if (QUIETLY(syscall(SYS_move_pages, 0, 1ul, &page, NULL, &node, 0) == 0) != 0)
         return -1;
     return node < 0 ? -1 : node;
+}
+
+static int os_nodes_of(const void *const *pages, int *nodes, size_t count)
+{
+    return QUIETLY(syscall(SYS_move_pages, 0, count, pages, NULL, nodes, 0) == 0);
+}
+
+/* Of "Node 0 MemTotal:  1024 kB" and so on. */
+struct node_memory {
+    uint64_t total, free;
+};
+
+static void find_node_memory(const char *line, void *of_memory)
+{
+    static const char total[] = "MemTotal:", free[] = "MemFree:";
+    struct node_memory *memory = of_memory;
+    const char *at = strchr(line, 'M');
+    if (at == NULL)
+        return;
+    if (strncmp(at, total, sizeof total - 1) == 0)
+        memory->total = vl_text_number(at + strcspn(at, "0123456789"), 10) << 10;
+    else if (strncmp(at, free, sizeof free - 1) == 0)
+        memory->free = vl_text_number(at + strcspn(at, "0123456789"), 10) << 10;
+}
+
+static int os_node_memory(unsigned node, uint64_t *bytes, uint64_t *free_bytes)
+{
+    char path[64];
+    struct node_memory memory = {0, 0};
+    struct vl_text text = vl_text_on(path, sizeof path);
+    vl_text_str(&text, "/sys/devices/system/node/node");
+    vl_text_u64(&text, node);
+    vl_text_str(&text, "/meminfo");
+    vl_os_read_lines(path, find_node_memory, &memory);
+    *bytes = memory.total;
+    *free_bytes = memory.free;
+    return memory.total != 0 ? 0 : -ENOENT;
+}
+
+static bool os_balances(void)
+{
+    char text[16];
+    vl_os_read_file("/proc/sys/kernel/numa_balancing", text, sizeof text);
+    return vl_text_number(text, 10) != 0;
 }
 
 static int os_allowed_nodes(struct vl_node_mask *mask)
@@ -512,7 +608,16 @@ const struct vl_os vl_os_linux = {
     .where = os_where,
     .node_cpus = os_node_cpus,
     .run_on = os_run_on,
+    .is_main_thread = os_is_main_thread,
+    .affinity = os_affinity,
+    .set_affinity = os_set_affinity,
+    .allowed_cpus = os_allowed_cpus,
+    .cpu_nodes = os_cpu_nodes,
+    .cpus_of_node = os_cpus_of_node,
     .node_of = os_node_of,
+    .nodes_of = os_nodes_of,
+    .node_memory = os_node_memory,
+    .balances = os_balances,
     .allowed_nodes = os_allowed_nodes,
     .policy_chosen = os_policy_chosen,
     .memory_bytes = os_memory_bytes,

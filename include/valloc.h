@@ -102,6 +102,61 @@ void *valloc_onnode(size_t size, int node);
 void *valloc_interleaved(size_t size);
 void *valloc_local(size_t size);
 
+/*
+ * Where the heap's memory lies, and what goes from node to node: valloc_numa_audit(3). Bytes that lie on a
+ * node are what the kernel says of a sample of pages, of a small heap of all.
+ */
+struct valloc_numa_node {
+    int node;                 /* the kernel's number; -1: one heap for all nodes */
+    uint32_t threads;         /* whose home it is */
+    uint64_t used;            /* bytes of its heap in use by the program, without big blocks */
+    uint64_t held;            /* bytes of memory that its heap has, wherever they lie */
+    uint64_t away;            /* of these, on other nodes: there was no room, or they were moved */
+    int away_node;            /* where most of that lies; -1: on none */
+    uint64_t here;            /* bytes on this node, of all heaps and big blocks */
+    uint64_t here_big;        /* of these, in big blocks */
+    uint64_t freed_elsewhere; /* number of its blocks freed so far by threads of other nodes */
+    uint64_t freed_of_others; /* number of blocks of other nodes freed by its threads */
+    uint64_t rehomed;         /* times that a thread of another node has come to live here */
+    uint64_t fallbacks;       /* requests of its threads served by another node's heap */
+};
+
+/* Blocks of one node freed by threads of another, and in how many hand-overs. */
+struct valloc_numa_flow {
+    uint64_t blocks, batches;
+};
+
+enum valloc_numa_finding {
+    VALLOC_NUMA_FINE,
+    VALLOC_NUMA_AWAY,      /* memory of a node's heap lies on another */
+    VALLOC_NUMA_FALLBACKS, /* a node's heap cannot grow, and its threads take from others */
+    VALLOC_NUMA_MOVING,    /* threads move between nodes */
+    VALLOC_NUMA_REMOTE,    /* many frees are of blocks of other nodes */
+    VALLOC_NUMA_ONE_SIDED  /* big blocks lie on one node, threads run on others */
+};
+
+/* The first five are the caller's; pointers may be NULL. What the caller's `size` has no room for is not told. */
+struct valloc_numa_audit {
+    size_t size;                   /* of this struct, for later versions */
+    size_t node_size;              /* of struct valloc_numa_node, likewise */
+    unsigned node_max;             /* for so many nodes there is room */
+    struct valloc_numa_node *node; /* at `node`, and for their square */
+    struct valloc_numa_flow
+        *flow; /* at `flow`: [i * node_max + k] is of blocks of node[k], freed on node[i] */
+
+    unsigned node_count;  /* nodes that have a heap */
+    int known;            /* 0: the kernel does not say where pages lie; members about that are 0 */
+    uint64_t pages_asked; /* about which it was asked, */
+    uint64_t pages_found; /* and that are in memory */
+    uint64_t frees;       /* blocks freed so far that no thread kept for itself */
+    uint64_t frees_remote; /* of these, by threads of another node */
+    int finding;           /* the gravest, enum valloc_numa_finding */
+    char advice[192];      /* in one line; "" if it is fine */
+};
+
+/* 0; -1 with EINVAL if `size`, or `node_size`, says nothing. */
+int valloc_numa_audit(struct valloc_numa_audit *audit);
+
 /* A piece of the heap: 2 MB for small blocks and runs of pages, or one big block. */
 struct valloc_region {
     const void *start;

@@ -10,6 +10,7 @@ dist_man_MANS = \
 	%D%/valloc_interleaved.3 \
 	%D%/valloc_local.3 \
 	%D%/valloc_node_of.3 \
+	%D%/valloc_numa_audit.3 \
 	%D%/valloc_onnode.3 \
 	%D%/valloc_owns.3 \
 	%D%/valloc_print_counters.3 \

@@ -1,5 +1,7 @@
 #include "numa/place.h"
 
+#include "numa/traffic.h"
+
 struct vl_page_heap vl_page_heaps[VL_SLICES_MAX];
 struct vl_big_heap vl_big_heaps[VL_SLICES_MAX];
 
@@ -229,8 +231,10 @@ bool vl_place_run(unsigned node, unsigned pages, unsigned align, struct vl_run *
     if (vl_place_run_own(node, pages, align, run))
         return true;
     for (unsigned i = 1; i < vl_topology.count; i++)
-        if (vl_place_run_other(vl_topology.nearest[node][i], pages, align, run))
+        if (vl_place_run_other(vl_topology.nearest[node][i], pages, align, run)) {
+            vl_add(&vl_traffic[node].fallbacks, 1);
             return true;
+        }
     return false;
 }
 

@@ -7,8 +7,15 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { RECORDS_MAX = 1 << 16, FIRST_NODES = 8, FIRST_CLOCK_MS = 1000, POOL_PAGES_MAX = 1024 };
+enum {
+    RECORDS_MAX = 1 << 16,
+    FIRST_NODES = 8,
+    FIRST_CLOCK_MS = 1000,
+    NODES_KNOWN = 64,
+    POOL_PAGES_MAX = 1024
+};
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -30,9 +37,14 @@ struct world {
     enum vl_thp_mode thp_mode;
     uint64_t compactions;
     struct vl_node_mask allowed;
+    bool main_is_bound;
+    struct vl_cpu_mask main_cpus;
     int (*where)(unsigned *cpu, unsigned *node);
     bool policy_chosen;
     uint64_t memory_bytes;
+    unsigned (*lies)(const void *page);
+    uint64_t node_bytes[NODES_KNOWN], node_free_bytes[NODES_KNOWN];
+    bool balances;
     uint64_t available_bytes;
     uint64_t address_limit;
 
@@ -48,6 +60,8 @@ static struct fake_os_record records[RECORDS_MAX];
 static _Thread_local struct {
     bool known;
     unsigned cpu, node;
+    bool bound;
+    struct vl_cpu_mask cpus;
 } here;
 
 /* --- Calls --- */
@@ -297,6 +311,38 @@ static int fake_node_of(const void *address)
     return (int)node;
 }
 
+/* Only what was really touched is there. */
+static bool is_touched(const void *page)
+{
+    unsigned char resident = 0;
+    uintptr_t start = (uintptr_t)page & ~(uintptr_t)(vl_os_page_size - 1);
+    return mincore((void *)start, vl_os_page_size, &resident) == 0 && (resident & 1) != 0;
+}
+
+static int fake_nodes_of(const void *const *pages, int *nodes, size_t page_count)
+{
+    pthread_mutex_lock(&mutex);
+    int error = count(FAKE_NODES_OF);
+    unsigned (*lies)(const void *page) = world.lies;
+    pthread_mutex_unlock(&mutex);
+    for (size_t i = 0; i < page_count && error == 0; i++)
+        nodes[i] = !is_touched(pages[i]) ? -ENOENT
+                   : lies != NULL        ? (int)lies(pages[i])
+                                         : fake_node_of(pages[i]);
+    return -error;
+}
+
+static int fake_node_memory(unsigned node, uint64_t *bytes, uint64_t *free_bytes)
+{
+    if (node >= NODES_KNOWN)
+        return -ENOENT;
+    pthread_mutex_lock(&mutex);
+    *bytes = world.node_bytes[node] != 0 ? world.node_bytes[node] : (uint64_t)8 << 30;
+    *free_bytes = world.node_bytes[node] != 0 ? world.node_free_bytes[node] : *bytes;
+    pthread_mutex_unlock(&mutex);
+    return 0;
+}
+
 static int fake_where(unsigned *cpu, unsigned *node)
 {
     pthread_mutex_lock(&mutex);
@@ -336,6 +382,13 @@ static int fake_policy_chosen(void)
     int chosen;
     WITH_WORLD(chosen = world.policy_chosen);
     return chosen;
+}
+
+static bool fake_balances(void)
+{
+    bool balances;
+    WITH_WORLD(balances = world.balances);
+    return balances;
 }
 
 static uint64_t fake_memory_bytes(void)
@@ -409,9 +462,100 @@ static uint64_t fake_data_limit(void)
     return UINT64_MAX;
 }
 
+enum { CPUS_PER_NODE = 4 };
+
 static unsigned fake_node_cpus(unsigned node)
 {
     return 2 + node % 2;
+}
+
+struct vl_cpu_mask fake_os_node_cpus(unsigned node)
+{
+    struct vl_cpu_mask cpus = {{0}};
+    const unsigned word_bits = 8 * sizeof cpus.words[0];
+    unsigned first = node * CPUS_PER_NODE;
+    for (unsigned cpu = first; cpu < first + fake_node_cpus(node) && cpu < VL_CPUS_MAX; cpu++)
+        cpus.words[cpu / word_bits] |= 1ul << cpu % word_bits;
+    return cpus;
+}
+
+static bool is_node_allowed(unsigned node)
+{
+    const unsigned word_bits = 8 * sizeof world.allowed.words[0];
+    return world.allowed.words[node / word_bits] >> (node % word_bits) & 1;
+}
+
+static struct vl_cpu_mask all_cpus(void)
+{
+    struct vl_cpu_mask all = {{0}};
+    for (unsigned node = 0; node < VL_CPUS_MAX / CPUS_PER_NODE; node++) {
+        struct vl_cpu_mask cpus = fake_os_node_cpus(node);
+        for (size_t i = 0; is_node_allowed(node) && i < sizeof all.words / sizeof *all.words; i++)
+            all.words[i] |= cpus.words[i];
+    }
+    return all;
+}
+
+static bool fake_is_main_thread(void)
+{
+    return vl_os_linux.is_main_thread();
+}
+
+struct vl_cpu_mask fake_os_cpus(bool of_main)
+{
+    struct vl_cpu_mask cpus;
+    WITH_WORLD(cpus = all_cpus(); if (of_main && world.main_is_bound) cpus = world.main_cpus);
+    return !of_main && here.bound ? here.cpus : cpus;
+}
+
+/* Runs on the first of them from now on. */
+void fake_os_set_cpus(bool of_main, const struct vl_cpu_mask *cpus)
+{
+    if (of_main) {
+        WITH_WORLD(world.main_is_bound = true; world.main_cpus = *cpus);
+        return;
+    }
+    here.bound = true;
+    here.cpus = *cpus;
+    unsigned word = 0;
+    while (cpus->words[word] == 0)
+        word++;
+    here.known = true;
+    here.cpu = word * 8 * (unsigned)sizeof cpus->words[0] + vl_lowest_bit(cpus->words[word]);
+    here.node = here.cpu / CPUS_PER_NODE;
+}
+
+static int fake_affinity(bool of_main, struct vl_cpu_mask *cpus)
+{
+    *cpus = fake_os_cpus(of_main);
+    return 0;
+}
+
+static int fake_set_affinity(bool of_main, const struct vl_cpu_mask *cpus)
+{
+    int error;
+    WITH_WORLD(error = count(FAKE_SET_AFFINITY));
+    if (error == 0)
+        fake_os_set_cpus(of_main, cpus);
+    return -error;
+}
+
+static int fake_allowed_cpus(struct vl_cpu_mask *cpus)
+{
+    WITH_WORLD(*cpus = all_cpus());
+    return 0;
+}
+
+static int fake_cpu_nodes(struct vl_node_mask *nodes)
+{
+    WITH_WORLD(*nodes = world.allowed);
+    return 0;
+}
+
+static int fake_cpus_of_node(unsigned node, struct vl_cpu_mask *cpus)
+{
+    *cpus = fake_os_node_cpus(node);
+    return 0;
 }
 
 static void fake_run_on(unsigned node)
@@ -441,7 +585,16 @@ static const struct vl_os fake_os = {
     .where = fake_where,
     .node_cpus = fake_node_cpus,
     .run_on = fake_run_on,
+    .is_main_thread = fake_is_main_thread,
+    .affinity = fake_affinity,
+    .set_affinity = fake_set_affinity,
+    .allowed_cpus = fake_allowed_cpus,
+    .cpu_nodes = fake_cpu_nodes,
+    .cpus_of_node = fake_cpus_of_node,
     .node_of = fake_node_of,
+    .nodes_of = fake_nodes_of,
+    .node_memory = fake_node_memory,
+    .balances = fake_balances,
     .allowed_nodes = fake_allowed_nodes,
     .policy_chosen = fake_policy_chosen,
     .memory_bytes = fake_memory_bytes,
@@ -482,7 +635,7 @@ void fake_os_reset(void)
         .address_limit = UINT64_MAX,
     };
     world.allowed.words[0] = (1ul << FIRST_NODES) - 1;
-    here.known = false;
+    here.known = here.bound = false;
 }
 
 static void plan(enum fake_os_call call, unsigned nth, unsigned calls, int error)
@@ -547,6 +700,22 @@ void fake_os_set_where(unsigned cpu, unsigned node)
 void fake_os_set_where_function(int (*where)(unsigned *cpu, unsigned *node))
 {
     WITH_WORLD(world.where = where);
+}
+
+void fake_os_set_lies_function(unsigned (*node)(const void *page))
+{
+    WITH_WORLD(world.lies = node);
+}
+
+void fake_os_set_node_memory(unsigned node, uint64_t bytes, uint64_t free_bytes)
+{
+    ck_assert_uint_lt(node, NODES_KNOWN);
+    WITH_WORLD(world.node_bytes[node] = bytes; world.node_free_bytes[node] = free_bytes);
+}
+
+void fake_os_set_balances(bool balances)
+{
+    WITH_WORLD(world.balances = balances);
 }
 
 void fake_os_set_pool(unsigned pages)

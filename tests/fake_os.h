@@ -45,6 +45,8 @@ enum fake_os_call {
     FAKE_REPLACE,
     FAKE_WHERE, /* from here on not recorded, as they are not about memory */
     FAKE_ALLOWED_NODES,
+    FAKE_NODES_OF,
+    FAKE_SET_AFFINITY,
     FAKE_WAIT, /* cannot fail, as the next two */
     FAKE_WAKE,
     FAKE_YIELD,
@@ -95,6 +97,20 @@ void fake_os_set_nodes(const unsigned *ids, unsigned count);
 void fake_os_set_where(unsigned cpu, unsigned node);
 /* A function that answers for every thread instead; NULL: none. */
 void fake_os_set_where_function(int (*where)(unsigned *cpu, unsigned *node));
+
+/* Memory that was touched lies where it was bound to last, else on the lowest node; with a function, on the
+ * node that this says of a page. */
+void fake_os_set_lies_function(unsigned (*node)(const void *page));
+
+/* Of a node below 64; at first each has 8 GB, all of it free. */
+void fake_os_set_node_memory(unsigned node, uint64_t bytes, uint64_t free_bytes);
+void fake_os_set_balances(bool balances);
+
+/* Node n has the CPUs 4n, 4n+1 and, if it is odd, 4n+2. Threads may run on all of them, until they, or the test,
+ * say otherwise; the main thread's CPUs are what all see of it. */
+struct vl_cpu_mask fake_os_node_cpus(unsigned node);
+struct vl_cpu_mask fake_os_cpus(bool of_main);
+void fake_os_set_cpus(bool of_main, const struct vl_cpu_mask *cpus);
 
 /* Pages of 2 MB in the kernel's pool beside those that are mapped; none at first. As in the kernel,
  * a call that would cut one of them in two fails with EINVAL. */

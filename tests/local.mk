@@ -13,6 +13,8 @@
 #                   machines with several nodes, which qemu emulates
 
 UNIT_TESTS = \
+	%D%/cache/test_advice \
+	%D%/cache/test_audit \
 	%D%/cache/test_boot \
 	%D%/cache/test_central \
 	%D%/cache/test_counters \
@@ -61,10 +63,13 @@ UNIT_TESTS = \
 	%D%/hugepage/test_thp \
 	%D%/hugepage/test_region \
 	%D%/hugepage/test_region_set \
+	%D%/numa/test_binding \
+	%D%/numa/test_census \
 	%D%/numa/test_place \
 	%D%/numa/test_placement \
 	%D%/numa/test_tier \
-	%D%/numa/test_topology
+	%D%/numa/test_topology \
+	%D%/numa/test_traffic
 
 MODEL_TESTS = \
 	%D%/model/test_cache \

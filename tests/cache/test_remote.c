@@ -172,6 +172,122 @@ START_TEST(outbox_of_many_nodes_and_classes)
 }
 END_TEST
 
+/* --- What is counted of that --- */
+
+static uint64_t freed(unsigned from, unsigned to)
+{
+    return vl_get(&vl_traffic[from].to[to].blocks);
+}
+
+static uint64_t batches(unsigned from, unsigned to)
+{
+    return vl_get(&vl_traffic[from].to[to].batches);
+}
+
+/* All that was ever freed on a node but `to`. */
+static uint64_t freed_in_all_but(unsigned from, unsigned to)
+{
+    uint64_t blocks = 0;
+    for (unsigned node = 0; node < VL_NODE_INDEX_MAX; node++)
+        blocks += node != to ? freed(from, node) : 0;
+    return blocks;
+}
+
+static uint64_t passed(void)
+{
+    uint64_t blocks = 0;
+    for (uint32_t id = 1; id < vl_pool_end(&vl_cache_pool); id++)
+        blocks += vl_get(&((struct vl_cache *)vl_pool_item(&vl_cache_pool, id))->passed_blocks);
+    return blocks;
+}
+
+START_TEST(frees_on_another_node_are_counted)
+{
+    enum { COUNT = 1000 };
+    void *blocks[COUNT];
+    struct batch batch = {64, COUNT, blocks};
+    run_on(1, take_batch, &batch);
+    run_on(2, free_batch, &batch);
+    ck_assert_uint_eq(freed(2, 1), COUNT);
+    ck_assert_uint_eq(batches(2, 1), (COUNT + 62) / 63);
+    ck_assert_uint_eq(freed_in_all_but(2, 1), 0);
+    ck_assert_uint_eq(freed_in_all_but(1, 1), 0);
+    ck_assert_uint_eq(passed(), 0);
+}
+END_TEST
+
+START_TEST(frees_of_many_nodes_are_told_apart)
+{
+    enum { EACH = 100 };
+    static void *blocks[NODES * EACH];
+    static void *of_node[EACH];
+    for (unsigned node = 0; node < NODES; node++) {
+        run_on(node, take_batch, &(struct batch){48, EACH - node, of_node});
+        for (unsigned i = 0; i < EACH - node; i++)
+            blocks[i * NODES + node] = of_node[i];
+    }
+    run_on(3, free_batch, &(struct batch){0, NODES * EACH, blocks}); /* NULL where there is none */
+    for (unsigned node = 0; node < NODES; node++) {
+        ck_assert_uint_eq(freed(3, node), node == 3 ? 0 : EACH - node);
+        ck_assert_uint_eq(batches(3, node) != 0, node != 3);
+    }
+}
+END_TEST
+
+/* What goes home by itself: objects too large for an outbox, and runs. */
+START_TEST(frees_of_large_blocks_are_counted)
+{
+    static const size_t sizes[] = {4097, VL_SMALL_MAX, VL_SMALL_MAX + 1, VL_BIG_MIN - 1};
+    void *blocks[5];
+    for (unsigned i = 0; i < 4; i++) {
+        run_on(1, take_batch, &(struct batch){sizes[i], 5, blocks});
+        run_on(5, free_batch, &(struct batch){sizes[i], 5, blocks});
+        ck_assert_uint_eq(freed(5, 1), 5 * (i + 1));
+        ck_assert_uint_eq(batches(5, 1), 5 * (i + 1));
+    }
+    run_on(1, take_batch, &(struct batch){VL_BIG_MIN, 5, blocks});
+    run_on(5, free_batch, &(struct batch){VL_BIG_MIN, 5, blocks});
+    ck_assert_uint_eq(freed(5, 1), 20); /* they are of no node */
+    ck_assert_uint_eq(freed_in_all_but(5, 1), 0);
+    run_on(1, take_batch, &(struct batch){VL_SMALL_MAX + 1, 5, blocks});
+    run_on(1, free_batch, &(struct batch){VL_SMALL_MAX + 1, 5, blocks});
+    ck_assert_uint_eq(freed(1, 1), 5);
+    ck_assert_uint_eq(freed_in_all_but(1, 1), 0);
+}
+END_TEST
+
+static void *take_and_free(void *batch)
+{
+    take_batch(batch);
+    return free_batch(batch);
+}
+
+/* But for those that the cache keeps; with what a refill had brought beside them. */
+START_TEST(frees_at_home_are_passed_on)
+{
+    enum { COUNT = 10000, KEPT_MAX = 2 * 63 };
+    static void *blocks[COUNT];
+    run_on(1, take_and_free, &(struct batch){64, COUNT, blocks});
+    ck_assert_uint_eq(freed_in_all_but(1, NODES), 0);
+    ck_assert_uint_le(passed(), COUNT + 63);
+    ck_assert_uint_ge(passed(), COUNT - KEPT_MAX);
+}
+END_TEST
+
+START_TEST(one_node_counts_nothing)
+{
+    enum { COUNT = 10000 };
+    static void *blocks[COUNT];
+    begin_world(1);
+    run_on(0, take_batch, &(struct batch){64, COUNT, blocks});
+    run_on(5, free_batch, &(struct batch){64, COUNT, blocks});
+    run_on(0, take_batch, &(struct batch){VL_SMALL_MAX + 1, 5, blocks});
+    run_on(5, free_batch, &(struct batch){VL_SMALL_MAX + 1, 5, blocks});
+    ck_assert_uint_eq(freed_in_all_but(0, NODES), 0);
+    ck_assert_uint_eq(passed(), 0);
+}
+END_TEST
+
 /* --- Free-only threads --- */
 
 enum { FLOW = 1000 };
@@ -275,6 +391,8 @@ START_TEST(thread_that_has_moved_follows)
     run_on(0, move_for_good, nothing);
     ck_assert_uint_eq(vl_parking_count(3), 1);
     ck_assert_uint_eq(vl_parking_count(0), 0);
+    ck_assert_uint_eq(vl_get(&vl_traffic[3].rehomed), 1);
+    ck_assert_uint_eq(vl_get(&vl_traffic[0].rehomed), 0);
 }
 END_TEST
 
@@ -295,6 +413,7 @@ START_TEST(thread_that_comes_back_stays)
 {
     run_on(0, move_to_and_fro, nothing);
     ck_assert_uint_eq(count_slices(VL_SLICE_NODE), 1);
+    ck_assert_uint_eq(vl_get(&vl_traffic[3].rehomed), 0);
 }
 END_TEST
 
@@ -351,9 +470,15 @@ START_TEST(thread_without_a_home_works)
     fake_os_fail_from(FAKE_RESERVE, 1, ENOMEM);
     for (int i = 0; i < 5; i++)
         run_on(4, live_in_exile, nothing);
+    ck_assert_uint_gt(vl_get(&vl_traffic[4].fallbacks), 0);
+    ck_assert_uint_eq(vl_get(&vl_traffic[0].fallbacks), 0);
+    uint64_t fallbacks = vl_get(&vl_traffic[4].fallbacks);
+    run_on(4, take_batch, &(struct batch){VL_SMALL_MAX + 1, 1, &(void *){NULL}});
+    ck_assert_uint_eq(vl_get(&vl_traffic[4].fallbacks), fallbacks + 1);
+    ck_assert_uint_eq(freed(4, 0), 5 * 200);
     vl_trim();
     struct vl_stats stats = stats_now();
-    ck_assert_uint_eq(vl_stats_used(&stats), 0);
+    ck_assert_uint_eq(vl_stats_used(&stats), VL_SMALL_MAX + VL_PAGE_SIZE);
 }
 END_TEST
 
@@ -375,6 +500,18 @@ Suite *vl_suite(void)
     tcase_add_test(home, inbox_nobody_opens_stays_small);
     tcase_add_test(home, outbox_of_many_nodes_and_classes);
     suite_add_tcase(suite, home);
+
+    TCase *counts = tcase_create("counts");
+    tcase_add_checked_fixture(counts, set_up, NULL);
+    tcase_add_test(counts, frees_on_another_node_are_counted);
+    tcase_add_test(counts, frees_of_many_nodes_are_told_apart);
+    tcase_add_test(counts, frees_of_large_blocks_are_counted);
+    tcase_add_test(counts, frees_at_home_are_passed_on);
+    suite_add_tcase(suite, counts);
+
+    TCase *one = tcase_create("one node");
+    tcase_add_test(one, one_node_counts_nothing);
+    suite_add_tcase(suite, one);
 
     TCase *flow_case = timed_case("flow", 30);
     tcase_add_loop_test(flow_case, free_only_thread_does_not_grow, 1, 3);

@@ -261,6 +261,79 @@ START_TEST(policy_without_effect_is_told)
 }
 END_TEST
 
+static void *take_runs(void *blocks_shared)
+{
+    void **blocks = blocks_shared;
+    for (unsigned i = 0; i < 16; i++)
+        blocks[i] = memset(vl_alloc(512 << 10), 1, 512 << 10);
+    return NULL;
+}
+
+static unsigned on_node_0(const void *page)
+{
+    (void)page;
+    return 0;
+}
+
+START_TEST(nodes_are_audited)
+{
+    void *blocks[16];
+    run_on(1, take_runs, blocks);
+    for (unsigned i = 0; i < 5; i++)
+        vl_free(blocks[i]);
+    const char *text = printed(vl_report_print);
+    ck_assert_ptr_nonnull(
+        strstr(text, "\nvalloc: node 1: in use 5.5 MB, 0 B (0.0%) of its heap on other "
+                     "nodes; here 8.0 MB, 0 B of it in big blocks; 0 threads, 0 came from "
+                     "other nodes; 0 fallbacks; 5 of its blocks freed on other nodes\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "\nvalloc: frees that no cache kept: 5, 100.0% of them remote: 5 in 5 "
+                     "batches on node 0 of node 1\n"));
+    ck_assert_ptr_null(strstr(text, "advice"));
+    fake_os_set_lies_function(on_node_0);
+    text = printed(vl_report_print);
+    ck_assert_ptr_nonnull(strstr(text, ", 8.0 MB (100.0%) of its heap on other nodes; here 0 B, "));
+    ck_assert_ptr_nonnull(
+        strstr(text, "\nvalloc: advice: 8.0 MB of node 1's heap lie on node 0, though "));
+    text = printed(vl_report_print_json);
+    ck_assert_ptr_nonnull(strstr(text, "\"frees\": 5, \"frees_remote\": 5, \"placement_known\": 1, "
+                                       "\"advice\": \"8.0 MB of node 1's heap lie on node 0, "));
+    ck_assert_ptr_nonnull(strstr(text, "\"used_bytes\": 5767168, \"held_bytes\": 8388608, "
+                                       "\"away_bytes\": 8388608, \"here_bytes\": 0, "));
+    fake_os_fail_from(FAKE_NODES_OF, 1, EPERM);
+    text = printed(vl_report_print);
+    ck_assert_ptr_nonnull(
+        strstr(text, "\nvalloc: node 1: in use 5.5 MB, what lies on other nodes is unknown; "));
+    ck_assert_ptr_null(strstr(text, "advice"));
+    ck_assert_ptr_nonnull(
+        strstr(printed(vl_report_print_json), "\"placement_known\": 0, \"advice\": \"\""));
+}
+END_TEST
+
+START_TEST(one_heap_is_explained)
+{
+    static const char *const reasons[] = {NULL, "VALLOC_NUMA=off",
+                                          "the memory policy is the user's"};
+    char expected[80];
+    fake_os_install();
+    fake_os_set_nodes((unsigned[]){0, 1}, _i == 0 ? 1 : 2);
+    fake_os_set_policy_chosen(_i == 2);
+    ck_assert(vl_start());
+    vl_options.numa_mode = _i == 1 ? VL_NUMA_OFF : VL_NUMA_AUTO;
+    vl_place_start();
+    vl_free(vl_alloc(64));
+    const char *text = printed(vl_report_print);
+    ck_assert_ptr_null(strstr(text, "valloc: node"));
+    ck_assert_ptr_null(strstr(text, "unknown"));
+    if (reasons[_i] == NULL) {
+        ck_assert_ptr_null(strstr(text, "one heap")); /* "1 node" says it */
+        return;
+    }
+    snprintf(expected, sizeof expected, "\nvalloc: one heap for several nodes: %s\n", reasons[_i]);
+    ck_assert_ptr_nonnull(strstr(text, expected));
+}
+END_TEST
+
 START_TEST(json_names_what_is_in_use)
 {
     vl_alloc(64);
@@ -268,7 +341,9 @@ START_TEST(json_names_what_is_in_use)
     const char *text = printed(vl_report_print_json);
     ck_assert_ptr_nonnull(strstr(text, "\"small_bytes\": 64, \"small_blocks\": 1,"));
     ck_assert_ptr_nonnull(strstr(text, "\"big_bytes\": 3145728, \"big_blocks\": 1,"));
-    ck_assert_ptr_nonnull(strstr(text, "\"nodes\": 2, \"per_node\": [{\"node\": 0, "));
+    ck_assert_ptr_nonnull(
+        strstr(text, "\"nodes\": 2, \"frees\": 0, \"frees_remote\": 0, \"placement_known\": 1, "
+                     "\"advice\": \"\", \"per_node\": [{\"node\": 0, "));
 }
 END_TEST
 
@@ -296,6 +371,11 @@ Suite *vl_suite(void)
     tcase_add_test(print, places_are_named_where_there_are_any);
     tcase_add_test(print, policy_without_effect_is_told);
     tcase_add_test(print, json_names_what_is_in_use);
+    tcase_add_test(print, nodes_are_audited);
     suite_add_tcase(suite, print);
+
+    TCase *one = tcase_create("one heap");
+    tcase_add_loop_test(one, one_heap_is_explained, 0, 3);
+    suite_add_tcase(suite, one);
     return suite;
 }

@@ -53,6 +53,7 @@ static void arrive(const void *object)
 
 struct vl_heap vl_node_heaps[VL_NODE_INDEX_MAX];
 struct vl_topology vl_topology = {.count = 2, .nearest = {{0, 1}, {1, 0}}};
+struct vl_traffic vl_traffic[VL_NODE_INDEX_MAX];
 
 unsigned vl_topology_here(const struct vl_topology *topology)
 {
@@ -87,6 +88,10 @@ struct vl_slice *vl_place_home(unsigned node)
 size_t vl_place_purge(uint64_t age_ms)
 {
     return (void)age_ms, 0;
+}
+
+void vl_binding_come(void)
+{
 }
 
 void vl_purger_wake(bool may_make)
@@ -136,6 +141,7 @@ static void start_world(void)
     vl_cache_start();
     explore_watch(&world, sizeof world);
     explore_watch(&arrived_in_all, sizeof arrived_in_all);
+    explore_watch(&vl_traffic[0].to[1], sizeof vl_traffic[0].to[1]);
     explore_watch(vl_slices, 2 * sizeof *vl_slices);
     explore_thread_local(&vl_cache_self, sizeof vl_cache_self);
 }
@@ -288,7 +294,7 @@ static struct vl_cache *senders[2];
 
 static void send_one_more(struct vl_cache *cache, unsigned object)
 {
-    vl_cache_send(cache, 1, object_of(object));
+    vl_cache_send(cache, 1, 1, object_of(object));
 }
 
 static void send_first(void)
@@ -315,6 +321,8 @@ static void check_sent(void)
     }
     vl_inbox_open(1);
     check_arrived(2 * IN_OUTBOX + 2);
+    explore_assert(vl_traffic[0].to[1].blocks == 2 * IN_OUTBOX + 2);
+    explore_assert(vl_traffic[0].to[1].batches == 4);
     check_magazines();
 }
 
@@ -324,6 +332,7 @@ static struct vl_cache *make_sender(unsigned first)
     cache->outbox = vl_magazine_take(0, IN_OUTBOX);
     for (unsigned i = 0; i < IN_OUTBOX; i++)
         *--cache->outbox = object_of(first + i);
+    cache->outgoing[1] = IN_OUTBOX;
     return cache;
 }
 

@@ -21,6 +21,8 @@ __attribute__((unused)) static void *find_symbol(void *library, const char *name
 #include "core/slice.c"
 #include "numa/place.c"
 
+struct vl_traffic vl_traffic[VL_NODE_INDEX_MAX];
+
 enum { SLICES = 3, SLICES_EVER = 5, GRAIN = 4096, REGION = 1 << VL_REGION_SHIFT };
 
 /* --------------------------------------------------------------------------------------------

@@ -9,11 +9,15 @@
  *      placement spread MEGABYTES    one block that one thread touches, and that is to be on all nodes
  *      placement local MEGABYTES     blocks that others touch, and that are to be where they were taken
  *      placement tier MEGABYTES NODE,...   blocks from that size on, which are to be on these nodes
+ *      placement audit               what valloc says of all that, against what is so
+ *      placement bound [N]           threads that VALLOC_BIND_THREADS has bound: to N nodes, or none
  *
- * It links no malloc, so any can be preloaded; `placed` looks for valloc's own functions. It asks the
- * kernel where pages are (move_pages), never the clock: an emulator's time means nothing. Each finding
+ * It links no malloc, so any can be preloaded; `placed` and `audit` look for valloc's own functions. It asks
+ * the kernel where pages are (move_pages), never the clock: an emulator's time means nothing. Each finding
  * is one line, "pass: TITLE: FIGURE, BOUND" or "fail: ..."; what it needs for itself is not malloc's.
  */
+#include "valloc.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/mempolicy.h>
@@ -513,6 +517,182 @@ static void big(size_t megabytes)
     grow(bytes);
 }
 
+/* --- What valloc says --- */
+
+static struct valloc_numa_node audited[NODES_MAX];
+
+/* False under another malloc. */
+static bool ask_valloc(struct valloc_numa_audit *audit)
+{
+    int (*numa_audit)(struct valloc_numa_audit *);
+    *(void **)&numa_audit = dlsym(RTLD_DEFAULT, "valloc_numa_audit");
+    *audit = (struct valloc_numa_audit){.size = sizeof *audit,
+                                        .node_size = sizeof *audited,
+                                        .node_max = NODES_MAX,
+                                        .node = audited};
+    if (numa_audit == NULL)
+        return false;
+    if (numa_audit(audit) != 0)
+        die("valloc_numa_audit");
+    return true;
+}
+
+/* What it says of a node of the kernel's. */
+static const struct valloc_numa_node *audited_node(const struct valloc_numa_audit *audit,
+                                                   unsigned node)
+{
+    static const struct valloc_numa_node none;
+    for (unsigned i = 0; i < audit->node_count; i++)
+        if (audited[i].node == (int)node)
+            return &audited[i];
+    return &none;
+}
+
+static void show_audit(const struct valloc_numa_audit *audit)
+{
+    for (unsigned i = 0; i < audit->node_count; i++)
+        printf("    node %d: used %lu, held %lu, away %lu (node %d), here %lu, threads %u\n",
+               audited[i].node, audited[i].used, audited[i].held, audited[i].away,
+               audited[i].away_node, audited[i].here, audited[i].threads);
+    printf("    frees %lu, remote %lu; %s\n", audit->frees, audit->frees_remote, audit->advice);
+}
+
+/* Small blocks of the threads are in use, each set on its node. */
+static void judge_audit_of_places(const struct valloc_numa_audit *audit)
+{
+    size_t found = 0, in_use = 0, away = 0, held = 0;
+    for (unsigned i = 0; i < thread_count; i++) {
+        const struct valloc_numa_node *node = audited_node(audit, homes[i]);
+        struct census census = {0};
+        count_blocks(&census, small_blocks[i], SMALL_BLOCKS);
+        in_use += pages_on(&census, (uint64_t)1 << homes[i]) * PAGE;
+        found += node->here;
+        away += node->away;
+        held += node->held;
+    }
+    bool passed = audit->known;
+    passed = at_least(99, percent(found, in_use), "%",
+                      "audit: of what lies on the nodes, found there") &&
+             passed;
+    passed =
+        at_most(115, percent(found, in_use), "%", "audit: and not much more than blocks in use") &&
+        passed;
+    passed =
+        at_most(1, percent(away, held), "%", "audit: of the heaps, found on other nodes") && passed;
+    if (!passed)
+        show_audit(audit);
+}
+
+/* 41 % of each thread's blocks are freed by that of the next node. */
+static void *play_audit(void *argument)
+{
+    enum { REMOTE = SMALL_BLOCKS * 41 / 100 };
+    unsigned self = (unsigned)(uintptr_t)argument, other = (self + 1) % thread_count;
+    struct valloc_numa_audit audit;
+    pin(homes[self]);
+    allocate_small(small_blocks[self], 1 + self);
+    pthread_barrier_wait(&barrier);
+    if (self == 0 && ask_valloc(&audit)) {
+        judge_audit_of_places(&audit);
+        at_most(0, audit.known && audit.advice[0] == '\0' ? 0 : 1, "faults",
+                "audit: found where there is none");
+    }
+    pthread_barrier_wait(&barrier);
+    free_all(small_blocks[other], REMOTE);
+    free_all(small_blocks[self] + REMOTE, SMALL_BLOCKS - REMOTE);
+    return NULL;
+}
+
+static void audit(void)
+{
+    struct valloc_numa_audit audit;
+    if (!ask_valloc(&audit)) {
+        printf("skip: audit: only valloc tells\n");
+        return;
+    }
+    start_small();
+    in_parallel(play_audit);
+    malloc_trim(0); /* caches keep nothing */
+    ask_valloc(&audit);
+    double share = 100 * (double)audit.frees_remote / (double)audit.frees;
+    bool passed = at_most(2, share > 41 ? share - 41 : 41 - share, "%",
+                          "audit: share of frees on another node, off 41 %");
+    bool said = audit.finding == VALLOC_NUMA_REMOTE &&
+                strstr(audit.advice, "% of frees are remote") != NULL;
+    if (!at_least(1, said, "lines", "audit: advice about these frees") || !passed)
+        show_audit(&audit);
+}
+
+/* --- Threads that valloc binds --- */
+
+static cpu_set_t cpus_before; /* of the process */
+static cpu_set_t
+    bound_cpus[NODES_MAX]; /* of each thread, once it has allocated; 0 is the main one */
+static struct census bound_census[NODES_MAX];
+
+static void look_at_self(unsigned self)
+{
+    allocate_small(small_blocks[self], 1 + self);
+    count_blocks(&bound_census[self], small_blocks[self], SMALL_BLOCKS);
+}
+
+static void *play_bound(void *argument)
+{
+    unsigned self = 1 + (unsigned)(uintptr_t)argument;
+    look_at_self(self);
+    if (sched_getaffinity(0, sizeof bound_cpus[self], &bound_cpus[self]) != 0)
+        die("sched_getaffinity");
+    pthread_barrier_wait(&barrier); /* nobody goes before all have come */
+    return NULL;
+}
+
+/* As many threads as there are nodes with processors, the main one included. */
+static void run_bound(void)
+{
+    pthread_t threads[NODES_MAX];
+    start_small();
+    if (sched_getaffinity(0, sizeof cpus_before, &cpus_before) != 0)
+        die("sched_getaffinity");
+    look_at_self(0);
+    for (uintptr_t i = 0; i + 1 < thread_count; i++)
+        if ((errno = pthread_create(&threads[i], NULL, play_bound, (void *)i)) != 0)
+            die("pthread_create");
+    pthread_barrier_wait(&barrier);
+    for (unsigned i = 0; i + 1 < thread_count; i++)
+        pthread_join(threads[i], NULL);
+    sched_getaffinity(0, sizeof bound_cpus[0], &bound_cpus[0]);
+}
+
+static void bound(unsigned nodes_expected)
+{
+    unsigned nodes_found = 0, changed = 0;
+    double least = 100;
+    run_bound();
+    for (unsigned i = 0; i < thread_count; i++) {
+        changed += !CPU_EQUAL(&bound_cpus[i], &cpus_before);
+        bool found = false;
+        for (unsigned k = 0; k < thread_count; k++) {
+            if (!CPU_EQUAL(&bound_cpus[k], &nodes[homes[i]].cpus))
+                continue;
+            double share = percent_on(&bound_census[k], rightful(homes[i]));
+            least = share < least ? share : least;
+            found = true;
+        }
+        nodes_found += found;
+    }
+    if (nodes_expected == 0) {
+        at_most(0, changed, "threads", "bound threads: bound by valloc all the same");
+        return;
+    }
+    bool passed =
+        at_least(nodes_expected, nodes_found, "nodes", "bound threads: nodes they are on");
+    passed = at_most(nodes_expected, nodes_found, "nodes", "bound threads: and no more") && passed;
+    passed = at_least(thread_count, changed, "threads", "bound threads: all of them") && passed;
+    passed = at_least(99, least, "%", "bound threads: small blocks on their nodes") && passed;
+    for (unsigned i = 0; i < thread_count && !passed; i++)
+        show("thread", i, &bound_census[i]);
+}
+
 /* --- A node that overflows --- */
 
 static unsigned smallest_home(void)
@@ -533,6 +713,20 @@ static void judge_overflow(unsigned home, const struct census *census, const cha
         show("node", home, census);
 }
 
+static void judge_audit_of_overflow(unsigned home, const struct census *census)
+{
+    struct valloc_numa_audit audit;
+    if (!ask_valloc(&audit))
+        return;
+    size_t beyond = (census->pages - pages_on(census, (uint64_t)1 << home)) * PAGE;
+    uint64_t away = audited_node(&audit, home)->away;
+    bool passed = at_most(5, percent(away > beyond ? away - beyond : beyond - away, beyond), "%",
+                          "full node, audit: what lies elsewhere, off what does");
+    bool said = audit.finding == VALLOC_NUMA_AWAY && strstr(audit.advice, "is full") != NULL;
+    if (!at_least(1, said, "lines", "full node, audit: advice that says so") || !passed)
+        show_audit(&audit);
+}
+
 static void overflow(size_t megabytes)
 {
     enum { BLOCK_MAX = 64 << 10 };
@@ -549,6 +743,7 @@ static void overflow(size_t megabytes)
     at_least(50, percent(pages_on(&census, own), nodes[home].free_kb * KB / PAGE), "%",
              "full node, small blocks in what was free there");
     judge_overflow(home, &census, "full node, small blocks beyond it on the nearest other");
+    judge_audit_of_overflow(home, &census);
     free_all(blocks, count);
 
     memset(&census, 0, sizeof census);
@@ -622,16 +817,16 @@ static void policy(void)
 
 /* --- Places that the program names --- */
 
-static void *(*valloc_onnode)(size_t size, int node);
-static void *(*valloc_interleaved)(size_t size);
-static void *(*valloc_local)(size_t size);
+static __typeof__(&valloc_onnode) get_onnode;
+static __typeof__(&valloc_interleaved) get_interleaved;
+static __typeof__(&valloc_local) get_local;
 
 static bool find_functions(void)
 {
-    *(void **)&valloc_onnode = dlsym(RTLD_DEFAULT, "valloc_onnode");
-    *(void **)&valloc_interleaved = dlsym(RTLD_DEFAULT, "valloc_interleaved");
-    *(void **)&valloc_local = dlsym(RTLD_DEFAULT, "valloc_local");
-    return valloc_onnode != NULL && valloc_interleaved != NULL && valloc_local != NULL;
+    *(void **)&get_onnode = dlsym(RTLD_DEFAULT, "valloc_onnode");
+    *(void **)&get_interleaved = dlsym(RTLD_DEFAULT, "valloc_interleaved");
+    *(void **)&get_local = dlsym(RTLD_DEFAULT, "valloc_local");
+    return get_onnode != NULL && get_interleaved != NULL && get_local != NULL;
 }
 
 /* How much of the big block, which all threads touch in parallel, is where it should be. */
@@ -654,13 +849,13 @@ static void judge_nodes(size_t bytes)
         uint64_t own = (uint64_t)1 << node;
         if ((with_memory & own) == 0)
             continue;
-        take(valloc_onnode(bytes, (int)node));
+        take(get_onnode(bytes, (int)node));
         fresh = lesser(fresh, touched_on(own, 0, bytes));
-        void *wall = valloc_onnode(2 * MB, (int)node);
+        void *wall = get_onnode(2 * MB, (int)node);
         take(realloc(big_block, 2 * bytes));
         grown = lesser(grown, touched_on(own, bytes, bytes));
         free(big_block);
-        take(valloc_onnode(bytes / 2, (int)node));
+        take(get_onnode(bytes / 2, (int)node));
         again = lesser(again, touched_on(own, 0, bytes / 2));
         free(big_block);
         free(wall);
@@ -681,7 +876,7 @@ static void judge_small_on_nodes(void)
             continue;
         for (size_t i = 0; i < SMALL_BLOCKS; i++) {
             blocks[i].bytes = SMALL_MIN + (size_t)rand_r(&seed) % (SMALL_MAX - SMALL_MIN + 1);
-            blocks[i].start = opaque(valloc_onnode(blocks[i].bytes, (int)node));
+            blocks[i].start = opaque(get_onnode(blocks[i].bytes, (int)node));
             if (blocks[i].start == NULL)
                 die("valloc_onnode");
             memset(blocks[i].start, 1, blocks[i].bytes);
@@ -750,7 +945,7 @@ static void judge_no_such_node(void)
     for (int node = -1; node <= NODES_MAX; node++) {
         bool there = node >= 0 && node < NODES_MAX && (with_memory >> node & 1) != 0;
         errno = 0;
-        given += !there && (opaque(valloc_onnode(100, node)) != NULL || errno != EINVAL);
+        given += !there && (opaque(get_onnode(100, node)) != NULL || errno != EINVAL);
     }
     at_most(0, given, "nodes", "valloc_onnode, nodes that are not there or not allowed");
 }
@@ -773,9 +968,9 @@ static void placed(size_t megabytes)
     judge_nodes(bytes);
     if (!has_policy())
         judge_small_on_nodes();
-    take(valloc_interleaved(megabytes * MB));
+    take(get_interleaved(megabytes * MB));
     judge_spread("valloc_interleaved, touched by one thread", megabytes * MB);
-    judge_local("valloc_local, touched by others, on the caller's node", valloc_local,
+    judge_local("valloc_local, touched by others, on the caller's node", get_local,
                 megabytes * MB / 2);
     judge_no_such_node();
 }
@@ -847,10 +1042,15 @@ int main(int argc, char **argv)
         local(megabytes);
     else if (strcmp(scenario, "tier") == 0 && megabytes > 0 && argc > 3)
         tier(megabytes, argv[3]);
+    else if (strcmp(scenario, "audit") == 0)
+        audit();
+    else if (strcmp(scenario, "bound") == 0)
+        bound((unsigned)megabytes);
     else {
-        fprintf(stderr, "usage: placement small|policy\n"
+        fprintf(stderr, "usage: placement small|policy|audit\n"
                         "       placement big|overflow|placed|spread|local MEGABYTES\n"
-                        "       placement tier MEGABYTES NODE,...\n");
+                        "       placement tier MEGABYTES NODE,...\n"
+                        "       placement bound [N]\n");
         return 2;
     }
     return all_passed ? 0 : 1;

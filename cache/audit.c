@@ -1,0 +1,88 @@
+#include "cache/audit.h"
+
+#include "cache/fork.h"
+#include "cache/stats.h"
+#include "cache/thread.h"
+
+#include <string.h>
+
+static void add(struct vl_traffic_count *sum, uint64_t batches, uint64_t blocks)
+{
+    vl_count(&sum->batches, batches);
+    vl_count(&sum->blocks, blocks);
+}
+
+/* Each count is read once: what is remote is part of all, whatever goes on meanwhile. */
+static void take_pair(struct vl_audit *audit, unsigned from, unsigned to)
+{
+    const struct vl_traffic_count *count = &vl_traffic[from].to[to];
+    uint64_t batches = vl_get(&count->batches), blocks = vl_get(&count->blocks);
+    audit->freed += blocks;
+    if (from == to)
+        return;
+    audit->freed_remotely += blocks;
+    add(&audit->nodes[from].freed_of_others, batches, blocks);
+    add(&audit->nodes[to].freed_elsewhere, batches, blocks);
+}
+
+static void take_traffic(struct vl_audit *audit)
+{
+    for (unsigned from = 0; from < audit->count; from++) {
+        audit->nodes[from].rehomed = vl_get(&vl_traffic[from].rehomed);
+        audit->nodes[from].fallbacks = vl_get(&vl_traffic[from].fallbacks);
+        for (unsigned to = 0; to < audit->count; to++)
+            take_pair(audit, from, to);
+    }
+    vl_traffic_largest(&audit->worst, 1);
+}
+
+static void take_caches(struct vl_audit *audit)
+{
+    for (uint32_t id = 1; id < vl_pool_end(&vl_cache_pool); id++) {
+        const struct vl_cache *cache = vl_pool_item(&vl_cache_pool, id);
+        uint8_t state = vl_get_acquire(&cache->state);
+        audit->freed += vl_get(&cache->passed_blocks);
+        audit->caches += state == VL_CACHE_OWNED || state == VL_CACHE_PARKED;
+        if (state == VL_CACHE_OWNED) {
+            audit->nodes[vl_peek(&cache->node)].threads++;
+            audit->threads++;
+        }
+    }
+}
+
+static void take_machine(struct vl_audit_node *node)
+{
+    uint64_t bytes, free_bytes;
+    if (vl_os->node_memory((unsigned)node->id, &bytes, &free_bytes) != 0)
+        return;
+    node->memory_bytes = bytes;
+    node->free_bytes = free_bytes;
+}
+
+static void take_several(struct vl_audit *audit)
+{
+    take_traffic(audit);
+    vl_census_take(&audit->census);
+    audit->balances = vl_os->balances();
+    for (unsigned node = 0; node < audit->count; node++) {
+        audit->nodes[node].id = vl_topology.ids[node];
+        take_machine(&audit->nodes[node]);
+    }
+}
+
+void vl_audit_take(struct vl_audit *audit)
+{
+    uint64_t used[VL_NODE_INDEX_MAX];
+    memset(audit, 0, sizeof *audit);
+    vl_fork_notice();
+    enum vl_rcu_section section = vl_rcu_read();
+    audit->count = vl_topology.count;
+    audit->nodes[0].id = -1;
+    take_caches(audit);
+    vl_stats_used_by_node(used);
+    for (unsigned node = 0; node < audit->count; node++)
+        audit->nodes[node].used_bytes = used[node];
+    if (audit->count > 1)
+        take_several(audit);
+    vl_rcu_done(section);
+}
