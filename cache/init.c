@@ -125,6 +125,7 @@ void vl_start_late(void)
         vl_hugetlb_refine();
     vl_fork_start();
     vl_options_report(&vl_options, 2);
+    vl_hugetlb_report(2);
     if (vl_options.stats_mode != VL_STATS_OFF && vl_os_keep_output(&report_output, 2))
         atexit(on_exit_report);
 }

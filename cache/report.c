@@ -114,6 +114,10 @@ static void say_pool(struct vl_text *text, const struct vl_stats *stats)
         return;
     item(text, "\nvalloc: hugetlb: ", stats->hugetlb_bytes, ", ");
     counted(text, stats->hugetlb_refused, "fallback");
+    if (vl_options.hugepage_mode != VL_HUGEPAGE_GIANT)
+        return;
+    item(text, "; of it in pages of 1 GB ", stats->giant_bytes, ", ");
+    counted(text, stats->giant_refused, "fallback");
 }
 
 static void say_reserve(struct vl_text *text)
@@ -238,21 +242,22 @@ static void put_process(struct vl_text *text, const struct facts *facts)
     const struct vl_resident *now = &facts->residents.process;
     struct vl_limits limits = vl_limits_now();
     struct vl_reserve_report reserve = vl_reserve_report();
-    PUT_FIGURES(text, {"peak_resident_bytes", facts->residents.peak},
-                {"resident_bytes", now->all}, {"huge_bytes", now->huge},
-                {"used_bytes", vl_stats_used(s)}, {"small_bytes", s->small_bytes},
-                {"small_blocks", s->small_blocks}, {"run_bytes", s->run_bytes},
-                {"big_bytes", s->big_bytes}, {"big_blocks", s->big_blocks},
-                {"cached_bytes", s->cached_bytes}, {"cached_blocks", s->cached_blocks},
-                {"span_free_bytes", s->span_free_bytes}, {"big_kept_bytes", s->big_kept_bytes},
-                {"regions_active", s->regions_active}, {"regions_empty", s->regions_empty},
-                {"regions_clean", s->regions_clean}, {"regions_small", s->regions_small},
-                {"promoted", s->promoted}, {"promotions_refused", s->promotions_refused},
-                {"holds", s->holds}, {"faults_avoided", vl_resident_faults_avoided(now)},
-                {"heap_bytes", s->heap_bytes}, {"purged_bytes", s->purged_bytes},
-                {"hugetlb_bytes", s->hugetlb_bytes}, {"hugetlb_fallbacks", s->hugetlb_refused},
-                {"reserve_asked", reserve.wished}, {"reserve_got", reserve.got},
-                {"held_bytes", limits.held}, {"limit_soft", limit_or_zero(limits.soft)},
+    PUT_FIGURES(text, {"peak_resident_bytes", facts->residents.peak}, {"resident_bytes", now->all},
+                {"huge_bytes", now->huge}, {"used_bytes", vl_stats_used(s)},
+                {"small_bytes", s->small_bytes}, {"small_blocks", s->small_blocks},
+                {"run_bytes", s->run_bytes}, {"big_bytes", s->big_bytes},
+                {"big_blocks", s->big_blocks}, {"cached_bytes", s->cached_bytes},
+                {"cached_blocks", s->cached_blocks}, {"span_free_bytes", s->span_free_bytes},
+                {"big_kept_bytes", s->big_kept_bytes}, {"regions_active", s->regions_active},
+                {"regions_empty", s->regions_empty}, {"regions_clean", s->regions_clean},
+                {"regions_small", s->regions_small}, {"promoted", s->promoted},
+                {"promotions_refused", s->promotions_refused}, {"holds", s->holds},
+                {"faults_avoided", vl_resident_faults_avoided(now)}, {"heap_bytes", s->heap_bytes},
+                {"purged_bytes", s->purged_bytes}, {"hugetlb_bytes", s->hugetlb_bytes},
+                {"hugetlb_fallbacks", s->hugetlb_refused}, {"giant_bytes", s->giant_bytes},
+                {"giant_fallbacks", s->giant_refused}, {"reserve_asked", reserve.wished},
+                {"reserve_got", reserve.got}, {"held_bytes", limits.held},
+                {"limit_soft", limit_or_zero(limits.soft)},
                 {"limit_hard", limit_or_zero(limits.hard)}, {"refusals", limits.refusals},
                 {"thread_caches", s->caches}, {"nodes", s->nodes});
 }

@@ -28,7 +28,8 @@ enum vl_hugepage_mode {
     VL_HUGEPAGE_NEVER,
     VL_HUGEPAGE_THP,
     VL_HUGEPAGE_ALWAYS,
-    VL_HUGEPAGE_HUGETLB
+    VL_HUGEPAGE_HUGETLB,
+    VL_HUGEPAGE_GIANT /* the same, and pages of 1 GB */
 };
 enum vl_numa_mode { VL_NUMA_AUTO, VL_NUMA_OFF };
 enum vl_fill_mode { VL_FILL_NONE, VL_FILL_JUNK, VL_FILL_ZERO };
@@ -112,7 +113,7 @@ enum vl_option_type {
     VL_OPTION_AMOUNTS
 };
 
-enum { VL_OPTION_NAME_SIZE = 20, VL_OPTION_WORDS_SIZE = 36, VL_OPTION_HELP_SIZE = 128 };
+enum { VL_OPTION_NAME_SIZE = 20, VL_OPTION_WORDS_SIZE = 44, VL_OPTION_HELP_SIZE = 128 };
 
 struct vl_option {
     char name[VL_OPTION_NAME_SIZE]; /* without VALLOC_ */

@@ -256,6 +256,7 @@ static enum pages pages_of_mode(enum vl_hugepage_mode mode, uint32_t regions)
     case VL_HUGEPAGE_ALWAYS:
         return HUGE_PAGES;
     case VL_HUGEPAGE_HUGETLB:
+    case VL_HUGEPAGE_GIANT:
         return regions < SMALL_REGIONS ? SMALL_PAGES : POOL_PAGES;
     default:
         return regions < SMALL_REGIONS ? SMALL_PAGES : HUGE_PAGES;
@@ -429,10 +430,8 @@ static void yield(size_t bytes)
     }
 }
 
-void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
+static void *take_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
 {
-    if (holder != NULL && !vl_holding_has_room(holder, bytes >> VL_PAGE_SHIFT))
-        return NULL;
     /* Room for the block wherever the slice comes to lie. */
     size_t least = vl_round_up(bytes, VL_REGION_SIZE) + vl_max(align, VL_REGION_SIZE);
     struct vl_slice_plan plan = vl_big_heap_plan(0);
@@ -443,6 +442,19 @@ void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *
         block = big_from_slices(bytes, align, holder, zeroed);
     } while (block == NULL && vl_limit_allows(bytes) && !big_has_room(bytes, align) &&
              find_slice(&plan, &slice_sizes.big_bytes, least, seen));
+    return block;
+}
+
+void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
+{
+    void *block = NULL;
+    if (holder != NULL && !vl_holding_has_room(holder, bytes >> VL_PAGE_SHIFT))
+        return NULL;
+    /* Where address space is short, it may begin anywhere, and does without pages of 1 GB. */
+    if (align < VL_GIANT_SIZE && vl_big_heap_wants_giants(bytes, holder))
+        block = take_big(bytes, VL_GIANT_SIZE, holder, zeroed);
+    if (block == NULL)
+        block = take_big(bytes, align, holder, zeroed);
     if (block != NULL && *zeroed) {
         yield(bytes);
         vl_limit_watch();

@@ -226,6 +226,20 @@ START_TEST(hugetlb_is_named_where_it_is_asked_for)
 }
 END_TEST
 
+START_TEST(giants_are_named_where_they_are_asked_for)
+{
+    vl_options.hugepage_mode = VL_HUGEPAGE_GIANT;
+    fake_os_set_giants(1);
+    vl_alloc((size_t)2 << 30);
+    ck_assert_ptr_nonnull(strstr(
+        printed(vl_report_print),
+        "\nvalloc: hugetlb: 1.0 GB, 1 fallback; of it in pages of 1 GB 1.0 GB, 1 fallback\n"));
+    ck_assert_ptr_nonnull(strstr(printed(vl_report_print_json),
+                                 "\"hugetlb_bytes\": 1073741824, \"hugetlb_fallbacks\": 1, "
+                                 "\"giant_bytes\": 1073741824, \"giant_fallbacks\": 1, "));
+}
+END_TEST
+
 START_TEST(json_names_what_is_in_use)
 {
     vl_alloc(64);
@@ -258,6 +272,7 @@ Suite *vl_suite(void)
     tcase_add_checked_fixture(print, set_up, NULL);
     tcase_add_test(print, summary_names_what_is_in_use);
     tcase_add_test(print, hugetlb_is_named_where_it_is_asked_for);
+    tcase_add_test(print, giants_are_named_where_they_are_asked_for);
     tcase_add_test(print, json_names_what_is_in_use);
     suite_add_tcase(suite, print);
     return suite;
