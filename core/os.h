@@ -71,6 +71,9 @@ struct vl_os {
     /* How many CPUs of a node this thread may run on; and from now on it runs on those only, if there are any. */
     unsigned (*node_cpus)(unsigned node);
     void (*run_on)(unsigned node);
+    /* 1 if this process has a page at `address`, the beginning of one; 0 if it has none so far; negative
+     * if the kernel does not say. */
+    int (*present)(const void *address);
     /* The node that holds the page at `address`, without touching it; -1 if there is none. */
     int (*node_of)(const void *address);
     /* The nodes this process may use. */

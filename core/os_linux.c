@@ -362,6 +362,13 @@ static void os_run_on(unsigned node)
         (void)QUIETLY(sched_setaffinity(0, sizeof cpus, &cpus) == 0);
 }
 
+static int os_present(const void *address)
+{
+    unsigned char page = 1;
+    int error = QUIETLY(mincore((void *)(uintptr_t)address, vl_os_page_size, &page) == 0);
+    return error != 0 ? error : page & 1;
+}
+
 static int os_node_of(const void *address)
 {
     int node = -1;
@@ -497,6 +504,7 @@ const struct vl_os vl_os_linux = {
     .where = os_where,
     .node_cpus = os_node_cpus,
     .run_on = os_run_on,
+    .present = os_present,
     .node_of = os_node_of,
     .allowed_nodes = os_allowed_nodes,
     .policy_chosen = os_policy_chosen,

@@ -707,6 +707,26 @@ static void forget_free(struct vl_big_heap *heap)
     };
 }
 
+/*
+ * Kernels with an error (seen in 6.18, with and without us) may have copied nothing of a page of 1 GB to
+ * the child, where it would read as zero. There it is taken away: who needs it dies of SIGSEGV, and
+ * who does not, such as a child that executes something, lives.
+ */
+static void guard_giants(char *block, size_t bytes)
+{
+    for (char *page = block; page < block + bytes; page += VL_GIANT_SIZE)
+        if (vl_os->present(page) == 0)
+            vl_os->protect(page, VL_GIANT_SIZE, VL_ACCESS_NONE);
+}
+
+static void guard_blocks(struct vl_big_heap *heap)
+{
+    char *block = (char *)heap->slice->start;
+    size_t size, bytes;
+    for (; vl_big_heap_next(heap, &block, &size, &bytes); block += size)
+        guard_giants(block, (size_t)vl_extent_giant(extent_of(heap, block)) << VL_GRAIN_SHIFT);
+}
+
 void vl_big_heap_after_fork(struct vl_big_heap *heap)
 {
     if (heap->away != 0)
@@ -714,4 +734,6 @@ void vl_big_heap_after_fork(struct vl_big_heap *heap)
     if (vl_lock_reset(&heap->lock))
         forget_free(heap);
     vl_limit_tell(&heap->told, vl_get(&heap->bytes_used) + vl_get(&heap->bytes_dirty));
+    if (vl_get(&heap->giant_bytes) != 0)
+        guard_blocks(heap);
 }

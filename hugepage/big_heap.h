@@ -99,7 +99,8 @@ size_t vl_big_heap_purge(struct vl_big_heap *heap, uint64_t age_ms);
 /* Closes a heap of which nothing is in use, for its slice to be retired; false if something is. */
 bool vl_big_heap_close(struct vl_big_heap *heap);
 
-/* Child of a fork: frees the lock; if it was held, starts afresh behind all that was in use. */
+/* Child of a fork: frees the lock; if it was held, starts afresh behind all that was in use. Takes pages
+ * of 1 GB away that the kernel has not given it. */
 void vl_big_heap_after_fork(struct vl_big_heap *heap);
 
 #endif

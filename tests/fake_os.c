@@ -318,6 +318,16 @@ static int fake_node_of(const void *address)
     return (int)node;
 }
 
+/* All memory is there, unless it is to fail. */
+static int fake_present(const void *address)
+{
+    (void)address;
+    pthread_mutex_lock(&mutex);
+    int error = count(FAKE_PRESENT);
+    pthread_mutex_unlock(&mutex);
+    return error == 0 ? 1 : error == ENOENT ? 0 : -error;
+}
+
 static int fake_where(unsigned *cpu, unsigned *node)
 {
     pthread_mutex_lock(&mutex);
@@ -461,6 +471,7 @@ static const struct vl_os fake_os = {
     .where = fake_where,
     .node_cpus = fake_node_cpus,
     .run_on = fake_run_on,
+    .present = fake_present,
     .node_of = fake_node_of,
     .allowed_nodes = fake_allowed_nodes,
     .policy_chosen = fake_policy_chosen,

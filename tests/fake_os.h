@@ -42,7 +42,8 @@ enum fake_os_call {
     FAKE_BIND,
     FAKE_MAP_HUGETLB,
     FAKE_REPLACE,
-    FAKE_WHERE, /* from here on not recorded, as they are not about memory */
+    FAKE_PRESENT, /* from here on not recorded, as they change nothing; ENOENT: there is no page */
+    FAKE_WHERE,
     FAKE_ALLOWED_NODES,
     FAKE_WAIT, /* cannot fail, as the next two */
     FAKE_WAKE,

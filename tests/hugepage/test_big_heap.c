@@ -1473,6 +1473,36 @@ START_TEST(giants_that_do_not_go_back)
 }
 END_TEST
 
+static bool is_accessible(char *page)
+{
+    const struct fake_os_record *made;
+    for (unsigned i = fake_os_records(&made); i-- > 0;)
+        if (made[i].call == FAKE_PROTECT && made[i].start == page)
+            return made[i].access != VL_ACCESS_NONE;
+    return true;
+}
+
+/* A page that the kernel has not given to the child is not read as zero there, but not at all. Where it
+ * does not say, nothing is done. */
+START_TEST(a_child_without_its_giants)
+{
+    char *plain = take(4 * MB), *block = take_giant(2 * GB + 100 * MB), *other = take_giant(GB);
+    fake_os_forget();
+    fake_os_fail(FAKE_PRESENT, 2, _i == 0 ? ENOENT : EPERM);
+    vl_big_heap_after_fork(&heap);
+    ck_assert_uint_eq(fake_os_count(FAKE_PRESENT), 3);
+    ck_assert_uint_eq(fake_os_count(FAKE_PROTECT), _i == 0);
+    ck_assert_int_eq(is_accessible(block + GB), _i != 0);
+    ck_assert(is_accessible(block) && is_accessible(other) && is_accessible(plain));
+    check_sparsely(block, GB, 1);
+    give(block);
+    give(other);
+    give(plain);
+    ck_assert_int_eq(block[GB], 0); /* ordinary memory */
+    check_giants_are_back();
+}
+END_TEST
+
 /* One of those that a test holds is changed or given back, or there is one more. */
 static void change_giants(char *blocks[4], size_t bytes[4], uint64_t *random)
 {
@@ -1642,6 +1672,7 @@ Suite *vl_suite(void)
     tcase_add_test(giants, a_giant_block_grows);
     tcase_add_loop_test(giants, a_giant_block_that_is_lost, 1, 4);
     tcase_add_test(giants, giants_that_do_not_go_back);
+    tcase_add_loop_test(giants, a_child_without_its_giants, 0, 2);
     tcase_add_test(giants, giants_at_random);
     suite_add_tcase(suite, giants);
 
