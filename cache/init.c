@@ -129,6 +129,7 @@ void vl_start_late(void)
     bool talks = vl_options.help || vl_options.verbose;
     if (talks && vl_placement_is_asked() && vl_start())
         vl_report_policy(2);
+    vl_hugetlb_report(2);
     if (vl_options.stats_mode != VL_STATS_OFF && vl_os_keep_output(&report_output, 2))
         atexit(on_exit_report);
 }

@@ -115,6 +115,10 @@ static void say_pool(struct vl_text *text, const struct vl_stats *stats)
         return;
     item(text, "\nvalloc: hugetlb: ", stats->hugetlb_bytes, ", ");
     counted(text, stats->hugetlb_refused, "fallback");
+    if (vl_options.hugepage_mode != VL_HUGEPAGE_GIANT)
+        return;
+    item(text, "; of it in pages of 1 GB ", stats->giant_bytes, ", ");
+    counted(text, stats->giant_refused, "fallback");
 }
 
 static void say_reserve(struct vl_text *text)
@@ -432,7 +436,8 @@ static void put_process(struct vl_text *text, const struct facts *facts)
                 {"promotions_refused", s->promotions_refused}, {"holds", s->holds},
                 {"faults_avoided", vl_resident_faults_avoided(now)}, {"heap_bytes", s->heap_bytes},
                 {"purged_bytes", s->purged_bytes}, {"hugetlb_bytes", s->hugetlb_bytes},
-                {"hugetlb_fallbacks", s->hugetlb_refused}, {"reserve_asked", reserve.wished},
+                {"hugetlb_fallbacks", s->hugetlb_refused}, {"giant_bytes", s->giant_bytes},
+                {"giant_fallbacks", s->giant_refused}, {"reserve_asked", reserve.wished},
                 {"reserve_got", reserve.got}, {"held_bytes", limits.held},
                 {"limit_soft", limit_or_zero(limits.soft)},
                 {"limit_hard", limit_or_zero(limits.hard)}, {"refusals", limits.refusals},

@@ -85,6 +85,8 @@ static void add_big_heap(struct vl_stats *stats, const struct vl_big_heap *heap)
     stats->purged_bytes += vl_get(&heap->purged_bytes);
     stats->hugetlb_bytes += vl_get(&heap->hugetlb_bytes);
     stats->hugetlb_refused += vl_get(&heap->hugetlb_refused);
+    stats->giant_bytes += vl_get(&heap->giant_bytes);
+    stats->giant_refused += vl_get(&heap->giant_refused);
 }
 
 void vl_stats_take(struct vl_stats *stats)

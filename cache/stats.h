@@ -27,6 +27,8 @@ struct vl_stats {
     uint64_t purged_bytes;    /* given back so far */
     uint64_t hugetlb_bytes;   /* of the kernel's pool */
     uint64_t hugetlb_refused; /* regions and big blocks so far that the pool had no pages for */
+    uint64_t giant_bytes;     /* of hugetlb_bytes, in pages of 1 GB */
+    uint64_t giant_refused; /* big blocks so far that got fewer of these than they have gigabytes */
     uint64_t caches;          /* thread caches made */
     uint64_t nodes;
 };

@@ -4,6 +4,7 @@
  *      page     8 KB    what spans are measured in; one byte of class map each
  *      region   2 MB    one huge page: the unit in which memory comes and goes
  *      grain   64 KB    the unit of address space for big blocks
+ *      giant    1 GB    the larger pages of the kernel's pool, for big blocks only
  *
  *      1 ............ small_max ............. big_min ...............
  *      |  objects of a size class  |  runs of pages  |  big blocks  |
@@ -23,11 +24,13 @@
 #define VL_REGION_SHIFT 21
 #endif
 #define VL_GRAIN_SHIFT 16
+#define VL_GIANT_SHIFT 30
 
 #define VL_PAGE_SIZE ((size_t)1 << VL_PAGE_SHIFT)
 #define VL_REGION_SIZE ((size_t)1 << VL_REGION_SHIFT)
 #define VL_REGION_PAGES (1u << (VL_REGION_SHIFT - VL_PAGE_SHIFT))
 #define VL_GRAIN_SIZE ((size_t)1 << VL_GRAIN_SHIFT)
+#define VL_GIANT_SIZE   ((size_t)1 << VL_GIANT_SHIFT)
 
 /* Every block is aligned to this, whatever its size. */
 #define VL_MIN_ALIGN ((size_t)16)

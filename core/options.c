@@ -18,9 +18,10 @@
       "print statistics on standard error at exit; 1: one screen for people, json: for programs") \
     o(STATS_PID, stats_pid, UNSIGNED, 0, 0, 1 << 22, "",                                          \
       "process that prints statistics; 0: every one")                                             \
-    o(HUGEPAGE, hugepage_mode, WORD, VL_HUGEPAGE_AUTO, 0, 4, "auto|never|thp|always|hugetlb",     \
-      "huge pages; thp: from VALLOC_HUGEPAGE_START on, auto: unless they come slowly, always: all, " \
-      "hugetlb: of the kernel's pool")                                                            \
+    o(HUGEPAGE, hugepage_mode, WORD, VL_HUGEPAGE_AUTO, 0, 5,                                       \
+      "auto|never|thp|always|hugetlb|hugetlb:1G",                                                 \
+      "huge pages; thp: from VALLOC_HUGEPAGE_START on, auto: unless slow, always: all, "           \
+      "hugetlb: of the kernel's pool, :1G: of 1 GB too")                                           \
     o(HUGEPAGE_START, huge_start_bytes, SIZE, MB(16), 0, TB(64), "",                              \
       "heap size of a node from which its new regions ask for huge pages")                        \
     o(HUGEPAGE_RESERVE, reserve, AMOUNTS, 0, 0, TB(64), "",                                         \

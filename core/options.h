@@ -28,7 +28,8 @@ enum vl_hugepage_mode {
     VL_HUGEPAGE_NEVER,
     VL_HUGEPAGE_THP,
     VL_HUGEPAGE_ALWAYS,
-    VL_HUGEPAGE_HUGETLB
+    VL_HUGEPAGE_HUGETLB,
+    VL_HUGEPAGE_GIANT /* the same, and pages of 1 GB */
 };
 enum vl_numa_mode { VL_NUMA_AUTO, VL_NUMA_OFF };
 /* Of big blocks: where their pages go. */
@@ -127,7 +128,7 @@ enum vl_option_type {
     VL_OPTION_TIERS
 };
 
-enum { VL_OPTION_NAME_SIZE = 20, VL_OPTION_WORDS_SIZE = 40, VL_OPTION_HELP_SIZE = 128 };
+enum { VL_OPTION_NAME_SIZE = 20, VL_OPTION_WORDS_SIZE = 44, VL_OPTION_HELP_SIZE = 128 };
 
 struct vl_option {
     char name[VL_OPTION_NAME_SIZE]; /* without VALLOC_ */

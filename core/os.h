@@ -95,6 +95,9 @@ struct vl_os {
     /* Nodes that have CPUs, and which. */
     int (*cpu_nodes)(struct vl_node_mask *nodes);
     int (*cpus_of_node)(unsigned node, struct vl_cpu_mask *cpus);
+    /* 1 if this process has a page at `address`, the beginning of one; 0 if it has none so far; negative
+     * if the kernel does not say. */
+    int (*present)(const void *address);
     /* The node that holds the page at `address`, without touching it; -1 if there is none. */
     int (*node_of)(const void *address);
     /* The same of many pages in one call: nodes[i] is negative where there is none. */

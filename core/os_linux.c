@@ -428,6 +428,13 @@ static void os_run_on(unsigned node)
         (void)QUIETLY(sched_setaffinity(0, sizeof cpus, &cpus) == 0);
 }
 
+static int os_present(const void *address)
+{
+    unsigned char page = 1;
+    int error = QUIETLY(mincore((void *)(uintptr_t)address, vl_os_page_size, &page) == 0);
+    return error != 0 ? error : page & 1;
+}
+
 static int os_node_of(const void *address)
 {
     int node = -1;
@@ -614,6 +621,7 @@ const struct vl_os vl_os_linux = {
     .allowed_cpus = os_allowed_cpus,
     .cpu_nodes = os_cpu_nodes,
     .cpus_of_node = os_cpus_of_node,
+    .present = os_present,
     .node_of = os_node_of,
     .nodes_of = os_nodes_of,
     .node_memory = os_node_memory,

@@ -237,24 +237,54 @@ static void lose(struct vl_big_heap *heap, void *block)
     vl_unlock(&heap->lock);
 }
 
-/* Takes a block that holds nothing yet to the kernel's pool, as far as that has pages. False if it
- * is lost. */
+/* What a new block is to have of the kernel's pools, and what it got of that. */
+struct backing {
+    size_t size, got;          /* bytes, all kinds */
+    size_t giants, giants_got; /* of these in pages of 1 GB, which come first */
+};
+
+static enum vl_hugetlb_result take_pages(struct vl_big_heap *heap, char *block, struct backing *of)
+{
+    enum vl_hugetlb_result result = VL_HUGETLB_SHORT;
+    if (of->giants != 0)
+        result = vl_hugetlb_take_giants(heap->slice, block, of->giants, &of->giants_got);
+    of->got = of->giants_got;
+    if (result != VL_HUGETLB_LOST && of->got < of->size) {
+        result = vl_hugetlb_take(heap->slice, block + of->got, of->size - of->got);
+        of->got = result == VL_HUGETLB_TAKEN ? of->size : of->got;
+    }
+    return result;
+}
+
+static void note_pages(struct vl_big_heap *heap, void *block, const struct backing *of)
+{
+    vl_lock(&heap->lock);
+    if (of->got != 0)
+        vl_extent_set_hugetlb(extent_of(heap, block), (uint32_t)(of->got >> VL_GRAIN_SHIFT),
+                              (uint32_t)(of->giants_got >> VL_GRAIN_SHIFT));
+    vl_count(&heap->hugetlb_bytes, of->got);
+    vl_count(&heap->hugetlb_refused, of->got < of->size);
+    vl_count(&heap->giant_bytes, of->giants_got);
+    vl_count(&heap->giant_refused, of->giants_got < of->giants);
+    vl_unlock(&heap->lock);
+}
+
+/* Takes a block that holds nothing yet to the kernel's pools, as far as they have pages. False if it is
+ * lost. */
 static bool take_hugetlb(struct vl_big_heap *heap, void *block, size_t bytes)
 {
-    uint32_t grains = (uint32_t)vl_round_down(grains_for(bytes), VL_HUGE_GRAINS);
-    size_t size = (size_t)grains << VL_GRAIN_SHIFT;
-    enum vl_hugetlb_result result = vl_hugetlb_take(heap->slice, block, size);
-    vl_lock(&heap->lock);
-    if (result == VL_HUGETLB_TAKEN) {
-        vl_extent_set_hugetlb(extent_of(heap, block), grains);
-        vl_count(&heap->hugetlb_bytes, size);
-    } else {
-        vl_count(&heap->hugetlb_refused, 1);
+    bool giants = vl_options.hugepage_mode == VL_HUGEPAGE_GIANT;
+    size_t size = vl_round_down((size_t)grains_for(bytes) << VL_GRAIN_SHIFT, VL_REGION_SIZE);
+    struct backing of = {.size = size, .giants = giants ? vl_round_down(size, VL_GIANT_SIZE) : 0};
+    if (take_pages(heap, block, &of) != VL_HUGETLB_LOST) {
+        note_pages(heap, block, &of);
+        return true;
     }
-    vl_unlock(&heap->lock);
-    if (result == VL_HUGETLB_LOST)
-        lose(heap, block);
-    return result != VL_HUGETLB_LOST;
+    if (of.giants_got != 0)
+        vl_hugetlb_give(heap->slice, block, of.giants_got,
+                        (unsigned)(of.giants_got >> VL_GIANT_SHIFT));
+    lose(heap, block);
+    return false;
 }
 
 /* Notes a new block in its holder. */
@@ -277,7 +307,12 @@ static void let_go(struct vl_extent *extent)
 static bool wants_pool(const struct vl_holding *holder)
 {
     bool own_wish = holder != NULL && holder->hugepage_mode != VL_HUGEPAGE_AUTO;
-    return (own_wish ? holder->hugepage_mode : vl_options.hugepage_mode) == VL_HUGEPAGE_HUGETLB;
+    return own_wish ? holder->hugepage_mode == VL_HUGEPAGE_HUGETLB : vl_hugetlb_wanted();
+}
+
+bool vl_big_heap_wants_giants(size_t bytes, const struct vl_holding *holder)
+{
+    return bytes >= VL_GIANT_SIZE && vl_hugetlb_wants_giants() && wants_pool(holder);
 }
 
 void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align,
@@ -411,7 +446,7 @@ static bool renew(const struct vl_big_heap *heap, const struct vl_extent *extent
     char *start = address(heap, vl_extent_first_grain(&heap->extents, extent));
     size_t size = (size_t)extent->grains << VL_GRAIN_SHIFT;
     if (extent->hugetlb)
-        return vl_hugetlb_give(heap->slice, start, size);
+        return vl_hugetlb_give(heap->slice, start, size, vl_extent_stretches(extent));
     return vl_slice_renew(heap->slice, start, size) ||
            vl_os->advise(start, size, VL_ADVICE_DISCARD) == 0;
 }
@@ -436,6 +471,7 @@ static void release(struct vl_big_heap *heap, struct vl_extent *extent,
     heap->pieces -= counted_pieces(extent);
     if (extent->hugetlb)
         vl_count(&heap->hugetlb_bytes, -((uint64_t)extent->seam << VL_GRAIN_SHIFT));
+    vl_count(&heap->giant_bytes, -((uint64_t)vl_extent_giant(extent) << VL_GRAIN_SHIFT));
     if (lost)
         vl_extent_lose(&heap->extents, extent);
     else
@@ -532,6 +568,16 @@ static bool grow_locked(struct vl_big_heap *heap, struct vl_extent *extent, uint
     return true;
 }
 
+/* Under the lock. */
+static struct vl_extent *cut(struct vl_big_heap *heap, struct vl_extent *extent, uint32_t grains)
+{
+    unsigned pieces = counted_pieces(extent), stretches = vl_extent_stretches(extent);
+    struct vl_extent *rest = vl_extent_split(&heap->extents, extent, grains);
+    heap->pieces += counted_pieces(extent) + counted_pieces(rest) - pieces;
+    vl_hugetlb_recount((int)(vl_extent_stretches(extent) + vl_extent_stretches(rest) - stretches));
+    return rest;
+}
+
 bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
 {
     /* One that comes to hold huge pages has to begin on one. */
@@ -542,20 +588,16 @@ bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
     size_t end = 0;
     vl_lock(&heap->lock);
     struct vl_extent *extent = extent_of(heap, block);
-    if (extent == NULL || extent->bytes == 0) {
+    /* Freed meanwhile: the caller's next step dies of it. Or it would keep much more than it wants. */
+    if (extent == NULL || extent->bytes == 0 || vl_extent_cut(extent, grains) / 2 > grains) {
         vl_unlock(&heap->lock);
-        return false; /* freed meanwhile: the caller's next step dies of it */
+        return false;
     }
-    if (extent->hugetlb && grains < extent->seam)
-        grains = (uint32_t)vl_round_up(grains, VL_HUGE_GRAINS);
+    grains = vl_extent_cut(extent, grains);
     uint32_t grains_before = extent->grains;
     bool fits = grains <= extent->grains || grow_locked(heap, extent, grains, &end);
-    if (fits && grains < extent->grains) {
-        heap->pieces -= counted_pieces(extent);
-        rest = vl_extent_split(&heap->extents, extent, grains);
-        heap->pieces += counted_pieces(extent) + counted_pieces(rest);
-        vl_hugetlb_recount(rest->hugetlb);
-    }
+    if (fits && grains < extent->grains)
+        rest = cut(heap, extent, grains);
     if (fits)
         extent->bytes = vl_round_up(bytes, vl_os_page_size);
     struct vl_holding *holder = extent->holder;
@@ -665,6 +707,26 @@ static void forget_free(struct vl_big_heap *heap)
     };
 }
 
+/*
+ * Kernels with an error (seen in 6.18, with and without us) may have copied nothing of a page of 1 GB to
+ * the child, where it would read as zero. There it is taken away: who needs it dies of SIGSEGV, and
+ * who does not, such as a child that executes something, lives.
+ */
+static void guard_giants(char *block, size_t bytes)
+{
+    for (char *page = block; page < block + bytes; page += VL_GIANT_SIZE)
+        if (vl_os->present(page) == 0)
+            vl_os->protect(page, VL_GIANT_SIZE, VL_ACCESS_NONE);
+}
+
+static void guard_blocks(struct vl_big_heap *heap)
+{
+    char *block = (char *)heap->slice->start;
+    size_t size, bytes;
+    for (; vl_big_heap_next(heap, &block, &size, &bytes); block += size)
+        guard_giants(block, (size_t)vl_extent_giant(extent_of(heap, block)) << VL_GRAIN_SHIFT);
+}
+
 void vl_big_heap_after_fork(struct vl_big_heap *heap)
 {
     if (heap->away != 0)
@@ -672,4 +734,6 @@ void vl_big_heap_after_fork(struct vl_big_heap *heap)
     if (vl_lock_reset(&heap->lock))
         forget_free(heap);
     vl_limit_tell(&heap->told, vl_get(&heap->bytes_used) + vl_get(&heap->bytes_dirty));
+    if (vl_get(&heap->giant_bytes) != 0)
+        guard_blocks(heap);
 }

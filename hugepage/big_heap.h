@@ -17,7 +17,9 @@
  * take no part in finding that out: only their owners know when they touch them.
  *
  * With VALLOC_HUGEPAGE=hugetlb, the whole huge pages of a new block are taken to the kernel's pool,
- * and go back to it when the block is freed. Such a block does not move.
+ * and go back to it when the block is freed. Such a block does not move. With hugetlb:1G, its whole
+ * gigabytes are first taken to the pool of such pages, as many as that has, if it begins at a multiple
+ * of 1 GB (numa/place.c sees to that).
  */
 #ifndef VL_HUGEPAGE_BIG_HEAP_H
 #define VL_HUGEPAGE_BIG_HEAP_H
@@ -45,6 +47,8 @@ struct vl_big_heap {
     _Atomic uint64_t purged_bytes;
     _Atomic uint64_t hugetlb_bytes;
     _Atomic uint64_t hugetlb_refused; /* blocks that did without */
+    _Atomic uint64_t giant_bytes;     /* of hugetlb_bytes, in pages of 1 GB */
+    _Atomic uint64_t giant_refused;   /* blocks that got fewer of these than they have gigabytes */
 };
 
 /* `slice` was made with vl_big_heap_plan. `reuse_exact`: there are several nodes, and first touch decides. */
@@ -55,6 +59,9 @@ struct vl_slice_plan vl_big_heap_plan(size_t size);
  * known to read as zero. An allocator object's is noted in its `holder`; else that is NULL. */
 void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align,
                        struct vl_holding *holder, bool *zeroed);
+
+/* Whether such a block is to be in pages of 1 GB, as far as there are any. */
+bool vl_big_heap_wants_giants(size_t bytes, const struct vl_holding *holder);
 
 /* Whether the slice has address space for such a block: if so and none was got, memory is short. */
 bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align);
@@ -92,7 +99,8 @@ size_t vl_big_heap_purge(struct vl_big_heap *heap, uint64_t age_ms);
 /* Closes a heap of which nothing is in use, for its slice to be retired; false if something is. */
 bool vl_big_heap_close(struct vl_big_heap *heap);
 
-/* Child of a fork: frees the lock; if it was held, starts afresh behind all that was in use. */
+/* Child of a fork: frees the lock; if it was held, starts afresh behind all that was in use. Takes pages
+ * of 1 GB away that the kernel has not given it. */
 void vl_big_heap_after_fork(struct vl_big_heap *heap);
 
 #endif

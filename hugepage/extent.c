@@ -259,10 +259,11 @@ void vl_extent_lose(struct vl_extents *extents, struct vl_extent *extent)
 /* What lies behind the seam is the slice's own. */
 static void split_hugetlb(struct vl_extent *extent, struct vl_extent *rest, uint32_t grains)
 {
-    uint32_t behind = extent->seam > grains ? extent->seam - grains : 0;
-    extent->seam -= behind;
-    if (behind != 0)
-        vl_extent_set_hugetlb(rest, behind);
+    uint32_t pool = extent->seam, giant = vl_extent_giant(extent);
+    VL_CHECK(vl_extent_cut(extent, grains) == grains);
+    vl_extent_set_hugetlb(extent, pool < grains ? pool : grains, giant < grains ? giant : grains);
+    if (pool > grains)
+        vl_extent_set_hugetlb(rest, pool - grains, giant > grains ? giant - grains : 0);
 }
 
 struct vl_extent *vl_extent_split(struct vl_extents *extents, struct vl_extent *extent,
@@ -315,10 +316,12 @@ void vl_extent_set_pieces(struct vl_extent *extent, const uint32_t *grains, unsi
     extent->pieces = rest == 0 ? VL_EXTENT_PIECES_MAX : (uint8_t)(count + 1);
 }
 
-void vl_extent_set_hugetlb(struct vl_extent *extent, uint32_t grains)
+void vl_extent_set_hugetlb(struct vl_extent *extent, uint32_t grains, uint32_t giant)
 {
+    VL_CHECK(giant <= grains && grains > 1);
     extent->hugetlb = true;
     extent->seam = grains;
+    extent[1].seam = giant;
     extent->pieces = VL_EXTENT_PIECES_MAX;
 }
 

@@ -54,7 +54,7 @@ struct vl_extent {
     uint8_t pieces;    /* USED: of how many; 0: all of it is the slice's own mapping */
     bool hugetlb;      /* USED: its first piece, up to the seam, is of the kernel's pool */
     vl_grain_id first; /* in the entry of the last grain: the extent's first */
-    uint32_t seam;     /* USED: grains from here to the next piece */
+    uint32_t seam;     /* USED: grains from here to the next piece; see also vl_extent_giant */
     uint64_t bytes;    /* USED: what the block's owner may write */
     union {
         struct { /* free */
@@ -150,9 +150,36 @@ unsigned vl_extent_pieces(const struct vl_extent *extent, uint32_t grains[VL_EXT
 /* Notes down that the first `count` pieces have come by mremap, the rest being the slice's own. */
 void vl_extent_set_pieces(struct vl_extent *extent, const uint32_t *grains, unsigned count);
 
+#define VL_HUGE_GRAINS  ((uint32_t)(VL_REGION_SIZE >> VL_GRAIN_SHIFT))
+#define VL_GIANT_GRAINS ((uint32_t)(VL_GIANT_SIZE >> VL_GRAIN_SHIFT))
+
 /* Notes down that its first `grains` are pages of the kernel's pool, which mremap cannot move as
- * pieces. It may be cut between two huge pages, and behind them, only. */
-void vl_extent_set_hugetlb(struct vl_extent *extent, uint32_t grains);
+ * pieces, and the first `giant` of these pages of 1 GB. */
+void vl_extent_set_hugetlb(struct vl_extent *extent, uint32_t grains, uint32_t giant);
+
+/* How many of its grains are in pages of 1 GB. The entry of the second grain has it: that of an
+ * extent with pages of the pool is never its last. */
+static inline uint32_t vl_extent_giant(const struct vl_extent *extent)
+{
+    return extent->hugetlb ? extent[1].seam : 0;
+}
+
+/* Where such an extent may be cut that is to keep so many grains: between two pages of the pool, and
+ * anywhere behind them. */
+static inline uint32_t vl_extent_cut(const struct vl_extent *extent, uint32_t grains)
+{
+    if (grains < vl_extent_giant(extent))
+        return (uint32_t)vl_round_up(grains, VL_GIANT_GRAINS);
+    bool within = extent->hugetlb && grains < extent->seam;
+    return within ? (uint32_t)vl_round_up(grains, VL_HUGE_GRAINS) : grains;
+}
+
+/* The stretches of the pool (hugetlb.h) that it consists of: each page of 1 GB, and all others. */
+static inline unsigned vl_extent_stretches(const struct vl_extent *extent)
+{
+    uint32_t giant = vl_extent_giant(extent);
+    return giant / VL_GIANT_GRAINS + (extent->hugetlb && extent->seam > giant);
+}
 
 /* The extents right before and after `extent`, or NULL. */
 struct vl_extent *vl_extent_before(const struct vl_extents *extents,

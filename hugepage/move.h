@@ -16,8 +16,6 @@
 
 #include "hugepage/extent.h"
 
-#define VL_HUGE_GRAINS ((uint32_t)(VL_REGION_SIZE >> VL_GRAIN_SHIFT))
-
 /* What lies in the new place: first what was moved, in pieces. A seam between two of these is one between
  * two huge pages. */
 struct vl_moved {

@@ -29,7 +29,7 @@ struct vl_slice_plan vl_page_heap_plan(unsigned node, size_t size)
                                                    : vl_round_up(vl_options.huge_start_bytes,
                                                                  VL_REGION_SIZE),
         .huge = mode != VL_HUGEPAGE_NEVER,
-        .pool = mode == VL_HUGEPAGE_HUGETLB,
+        .pool = vl_hugetlb_wanted(),
     };
 }
 
@@ -304,8 +304,8 @@ static enum vl_region_state discard(struct vl_page_heap *heap, const struct vl_r
 {
     char *start = vl_region_start(region);
     if (region->hugetlb)
-        return vl_hugetlb_give(heap->slice, start, VL_REGION_SIZE) ? VL_REGION_CLEAN
-                                                                   : VL_REGION_LOST;
+        return vl_hugetlb_give(heap->slice, start, VL_REGION_SIZE, 1) ? VL_REGION_CLEAN
+                                                                      : VL_REGION_LOST;
     if (region->stray != VL_STRAY_NOT)
         return vl_slice_renew(heap->slice, start, VL_REGION_SIZE) ? VL_REGION_CLEAN
                                                                   : VL_REGION_LOST;

@@ -265,6 +265,7 @@ static enum pages pages_of_mode(enum vl_hugepage_mode mode, uint32_t regions)
     case VL_HUGEPAGE_ALWAYS:
         return HUGE_PAGES;
     case VL_HUGEPAGE_HUGETLB:
+    case VL_HUGEPAGE_GIANT:
         return regions < SMALL_REGIONS ? SMALL_PAGES : POOL_PAGES;
     default:
         return regions < SMALL_REGIONS ? SMALL_PAGES : HUGE_PAGES;
@@ -407,10 +408,7 @@ size_t vl_place_dissolve(struct vl_holding *holding)
 
 /* --- Big blocks --- */
 
-/* Of both functions' callers one knows at compile time that it wants first touch. */
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-
-static ALWAYS_INLINE void *big_from_slices(enum vl_slice_kind kind, unsigned place, size_t bytes,
+static void *big_from_slices(enum vl_slice_kind kind, unsigned place, size_t bytes,
                                            size_t align, struct vl_holding *holder, bool *zeroed)
 {
     FOR_SLICES(slice, kind, place)
@@ -454,11 +452,9 @@ static void yield(size_t bytes)
     }
 }
 
-static ALWAYS_INLINE void *take_big(enum vl_slice_kind kind, unsigned place, size_t bytes,
-                                    size_t align, struct vl_holding *holder, bool *zeroed)
+static void *take_aligned(enum vl_slice_kind kind, unsigned place, size_t bytes, size_t align,
+                          struct vl_holding *holder, bool *zeroed)
 {
-    if (holder != NULL && !vl_holding_has_room(holder, bytes >> VL_PAGE_SHIFT))
-        return NULL;
     void *block;
     uint32_t seen;
     do {
@@ -466,16 +462,25 @@ static ALWAYS_INLINE void *take_big(enum vl_slice_kind kind, unsigned place, siz
         block = big_from_slices(kind, place, bytes, align, holder, zeroed);
     } while (block == NULL && vl_limit_allows(bytes) && !big_has_room(kind, place, bytes, align) &&
              find_big_slice(place, bytes, align, seen));
+    return block;
+}
+
+/* Where address space is short, it may begin anywhere, and does without pages of 1 GB. */
+static void *take_big(enum vl_slice_kind kind, unsigned place, size_t bytes, size_t align,
+                      struct vl_holding *holder, bool *zeroed)
+{
+    void *block = NULL;
+    if (holder != NULL && !vl_holding_has_room(holder, bytes >> VL_PAGE_SHIFT))
+        return NULL;
+    if (align < VL_GIANT_SIZE && vl_big_heap_wants_giants(bytes, holder))
+        block = take_aligned(kind, place, bytes, VL_GIANT_SIZE, holder, zeroed);
+    if (block == NULL)
+        block = take_aligned(kind, place, bytes, align, holder, zeroed);
     if (block != NULL && *zeroed) {
         yield(bytes);
         vl_limit_watch();
     }
     return block;
-}
-
-static void *take_first_touch(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
-{
-    return take_big(VL_SLICE_BIG, VL_PLACE_ANYWHERE, bytes, align, holder, zeroed);
 }
 
 void *vl_place_big_at(unsigned place, size_t bytes, size_t align, struct vl_holding *holder,
@@ -484,14 +489,14 @@ void *vl_place_big_at(unsigned place, size_t bytes, size_t align, struct vl_hold
     void *block = NULL;
     if (place != VL_PLACE_ANYWHERE)
         block = take_big(VL_SLICE_PLACED, place, bytes, align, holder, zeroed);
-    return block != NULL ? block : take_first_touch(bytes, align, holder, zeroed);
+    return block != NULL ? block : take_big(VL_SLICE_BIG, VL_PLACE_ANYWHERE, bytes, align, holder, zeroed);
 }
 
 void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
 {
-    if (vl_unlikely(vl_placement_ordered))
-        return vl_place_big_at(vl_placement_order(bytes, holder), bytes, align, holder, zeroed);
-    return take_first_touch(bytes, align, holder, zeroed);
+    unsigned place = vl_unlikely(vl_placement_ordered) ? vl_placement_order(bytes, holder)
+                                                       : VL_PLACE_ANYWHERE;
+    return vl_place_big_at(place, bytes, align, holder, zeroed);
 }
 
 struct vl_place_use vl_place_use_at(unsigned place)

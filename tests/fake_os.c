@@ -14,10 +14,18 @@ enum {
     FIRST_NODES = 8,
     FIRST_CLOCK_MS = 1000,
     NODES_KNOWN = 64,
-    POOL_PAGES_MAX = 1024
+    POOL_PAGES_MAX = 2048
 };
 
-#define HUGE_PAGE ((size_t)2 << 20)
+#define HUGE_PAGE  ((size_t)2 << 20)
+#define GIANT_PAGE ((size_t)1 << 30)
+
+/* One of the kernel's pools: how many pages it has left. */
+struct pool {
+    size_t page_size;
+    unsigned left;
+};
+enum { HUGE_POOL, GIANT_POOL, POOLS };
 
 /* The calls that fail, by number: [first, end). */
 struct failures {
@@ -48,9 +56,12 @@ struct world {
     uint64_t available_bytes;
     uint64_t address_limit;
 
-    unsigned pool_free;
-    unsigned pages_mapped; /* of the pool, and where */
-    uintptr_t pages[POOL_PAGES_MAX];
+    struct pool pools[POOLS];
+    unsigned pages_mapped; /* of the pools, and where */
+    struct page {
+        uintptr_t start;
+        struct pool *pool;
+    } pages[POOL_PAGES_MAX];
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* protects the world and its records */
@@ -101,58 +112,75 @@ static int unreserve(const struct fake_os_record *what)
 
 /* --- The pool of huge pages: real memory, of which it is known that it counts as the pool's --- */
 
-static bool overlaps(uintptr_t page, const void *start, size_t size)
+static bool overlaps(const struct page *page, const void *start, size_t size)
 {
-    return page < (uintptr_t)start + size && (uintptr_t)start < page + HUGE_PAGE;
+    return page->start < (uintptr_t)start + size &&
+           (uintptr_t)start < page->start + page->pool->page_size;
 }
 
-static bool contains(const void *start, size_t size, uintptr_t page)
+static bool contains(const void *start, size_t size, const struct page *page)
 {
-    return page - (uintptr_t)start < size && page + HUGE_PAGE - (uintptr_t)start <= size;
+    return page->start - (uintptr_t)start < size &&
+           page->start + page->pool->page_size - (uintptr_t)start <= size;
 }
 
 static bool cuts_a_page(const void *start, size_t size)
 {
     for (unsigned i = 0; i < world.pages_mapped; i++)
-        if (overlaps(world.pages[i], start, size) && !contains(start, size, world.pages[i]))
+        if (overlaps(&world.pages[i], start, size) && !contains(start, size, &world.pages[i]))
             return true;
     return false;
+}
+
+static unsigned count_pages(const struct pool *pool, const void *start, size_t size)
+{
+    unsigned pages = 0;
+    for (unsigned i = 0; i < world.pages_mapped; i++)
+        pages += world.pages[i].pool == pool && contains(start, size, &world.pages[i]);
+    return pages;
 }
 
 static void return_pages(const void *start, size_t size)
 {
     for (unsigned i = world.pages_mapped; i-- > 0;)
-        if (contains(start, size, world.pages[i])) {
+        if (contains(start, size, &world.pages[i])) {
+            world.pages[i].pool->left++;
             world.pages[i] = world.pages[--world.pages_mapped];
-            world.pool_free++;
         }
 }
 
 static int map_hugetlb(struct fake_os_record *what)
 {
-    unsigned pages = (unsigned)(what->size / HUGE_PAGE);
-    if (pages > world.pool_free)
+    struct pool *pool = &world.pools[what->page_size == GIANT_PAGE ? GIANT_POOL : HUGE_POOL];
+    unsigned pages = (unsigned)(what->size / pool->page_size);
+    ck_assert_uint_eq(what->page_size, pool->page_size);
+    ck_assert_uint_eq(what->size % pool->page_size, 0);
+    if (pages > pool->left)
         return -ENOMEM;
     ck_assert_uint_le(world.pages_mapped + pages, POOL_PAGES_MAX);
     int error = reserve(what);
     if (error != 0 || (error = vl_os_linux.protect(what->start, what->size, VL_ACCESS_WRITE)) != 0)
         return error;
-    world.pool_free -= pages;
+    pool->left -= pages;
     for (unsigned i = 0; i < pages; i++)
-        world.pages[world.pages_mapped++] = (uintptr_t)what->start + i * HUGE_PAGE;
+        world.pages[world.pages_mapped++] =
+            (struct page){(uintptr_t)what->start + i * pool->page_size, pool};
     return 0;
 }
 
 /* What is replaced goes; it is from here on that the address space is in use only once. */
 static int replace(const struct fake_os_record *what)
 {
+    if (count_pages(&world.pools[GIANT_POOL], what->start, what->size) != 0 &&
+        (uintptr_t)what->to % GIANT_PAGE != 0)
+        return -EINVAL;
     int error = vl_os_linux.replace(what->to, what->start, what->size);
     if (error != 0)
         return error;
     return_pages(what->to, what->size);
     for (unsigned i = 0; i < world.pages_mapped; i++)
-        if (contains(what->start, what->size, world.pages[i]))
-            world.pages[i] += (uintptr_t)what->to - (uintptr_t)what->start;
+        if (contains(what->start, what->size, &world.pages[i]))
+            world.pages[i].start += (uintptr_t)what->to - (uintptr_t)what->start;
     world.reserved_bytes -= what->size;
     return 0;
 }
@@ -278,8 +306,8 @@ static int fake_spread(void *start, size_t size, const struct vl_node_mask *node
 
 static void *fake_map_hugetlb(size_t size, unsigned page_shift)
 {
-    struct fake_os_record what = {.call = FAKE_MAP_HUGETLB, .size = size};
-    ck_assert_uint_eq((size_t)1 << page_shift, HUGE_PAGE);
+    struct fake_os_record what = {
+        .call = FAKE_MAP_HUGETLB, .size = size, .page_size = (size_t)1 << page_shift};
     return call(&what) == 0 ? what.start : NULL;
 }
 
@@ -341,6 +369,16 @@ static int fake_node_memory(unsigned node, uint64_t *bytes, uint64_t *free_bytes
     *free_bytes = world.node_bytes[node] != 0 ? world.node_free_bytes[node] : *bytes;
     pthread_mutex_unlock(&mutex);
     return 0;
+}
+
+/* All memory is there, unless it is to fail. */
+static int fake_present(const void *address)
+{
+    (void)address;
+    pthread_mutex_lock(&mutex);
+    int error = count(FAKE_PRESENT);
+    pthread_mutex_unlock(&mutex);
+    return error == 0 ? 1 : error == ENOENT ? 0 : -error;
 }
 
 static int fake_where(unsigned *cpu, unsigned *node)
@@ -591,6 +629,7 @@ static const struct vl_os fake_os = {
     .allowed_cpus = fake_allowed_cpus,
     .cpu_nodes = fake_cpu_nodes,
     .cpus_of_node = fake_cpus_of_node,
+    .present = fake_present,
     .node_of = fake_node_of,
     .nodes_of = fake_nodes_of,
     .node_memory = fake_node_memory,
@@ -627,6 +666,7 @@ void fake_os_reset(void)
     uint64_t reserved = world.reserved_bytes;
     world = (struct world){
         .reserved_bytes = reserved,
+        .pools = {{.page_size = HUGE_PAGE}, {.page_size = GIANT_PAGE}},
         .clock_ms = FIRST_CLOCK_MS,
         .touch_ns = 1000,
         .thp_mode = VL_THP_MODE_MADVISE,
@@ -720,21 +760,39 @@ void fake_os_set_balances(bool balances)
 
 void fake_os_set_pool(unsigned pages)
 {
-    WITH_WORLD(world.pool_free = pages);
+    WITH_WORLD(world.pools[HUGE_POOL].left = pages);
+}
+
+void fake_os_set_giants(unsigned pages)
+{
+    WITH_WORLD(world.pools[GIANT_POOL].left = pages);
 }
 
 unsigned fake_os_pool(void)
 {
     unsigned pages;
-    WITH_WORLD(pages = world.pool_free);
+    WITH_WORLD(pages = world.pools[HUGE_POOL].left);
+    return pages;
+}
+
+unsigned fake_os_giants(void)
+{
+    unsigned pages;
+    WITH_WORLD(pages = world.pools[GIANT_POOL].left);
     return pages;
 }
 
 unsigned fake_os_hugetlb_pages(const void *start, size_t size)
 {
-    unsigned pages = 0;
-    WITH_WORLD(for (unsigned i = 0; i < world.pages_mapped; i++) pages +=
-               contains(start, size, world.pages[i]));
+    unsigned pages;
+    WITH_WORLD(pages = count_pages(&world.pools[HUGE_POOL], start, size));
+    return pages;
+}
+
+unsigned fake_os_giant_pages(const void *start, size_t size)
+{
+    unsigned pages;
+    WITH_WORLD(pages = count_pages(&world.pools[GIANT_POOL], start, size));
     return pages;
 }
 

@@ -43,7 +43,8 @@ enum fake_os_call {
     FAKE_SPREAD,
     FAKE_MAP_HUGETLB,
     FAKE_REPLACE,
-    FAKE_WHERE, /* from here on not recorded, as they are not about memory */
+    FAKE_PRESENT, /* from here on not recorded, as they change nothing; ENOENT: there is no page */
+    FAKE_WHERE,
     FAKE_ALLOWED_NODES,
     FAKE_NODES_OF,
     FAKE_SET_AFFINITY,
@@ -63,6 +64,7 @@ struct fake_os_record {
     enum vl_spread how;    /* SPREAD */
     unsigned long nodes;   /* SPREAD: a bit each, of the first */
     void *to;              /* MOVE, REPLACE */
+    size_t page_size;      /* MAP_HUGETLB */
     int error;             /* 0, or why it failed */
 };
 
@@ -112,9 +114,11 @@ struct vl_cpu_mask fake_os_node_cpus(unsigned node);
 struct vl_cpu_mask fake_os_cpus(bool of_main);
 void fake_os_set_cpus(bool of_main, const struct vl_cpu_mask *cpus);
 
-/* Pages of 2 MB in the kernel's pool beside those that are mapped; none at first. As in the kernel,
- * a call that would cut one of them in two fails with EINVAL. */
+/* Pages of 2 MB, and of 1 GB, in the kernel's pools beside those that are mapped; none at first. As in
+ * the kernel, a call that would cut one of them in two fails with EINVAL, as does one that would put
+ * one of 1 GB anywhere but at a multiple of its size. */
 void fake_os_set_pool(unsigned pages);
+void fake_os_set_giants(unsigned pages);
 
 void fake_os_set_policy_chosen(bool chosen);
 void fake_os_set_memory(uint64_t bytes);
@@ -126,9 +130,11 @@ void fake_os_set_address_limit(uint64_t bytes);
 
 unsigned fake_os_count(enum fake_os_call call);
 
-/* Pages that are in the pool, and pages of it mapped at [start, start+size). */
+/* Pages that are in the pool of each size, and pages of it mapped at [start, start+size). */
 unsigned fake_os_pool(void);
+unsigned fake_os_giants(void);
 unsigned fake_os_hugetlb_pages(const void *start, size_t size);
+unsigned fake_os_giant_pages(const void *start, size_t size);
 
 /* Bytes that are reserved now. */
 uint64_t fake_os_reserved(void);

@@ -85,6 +85,7 @@ API_TESTS = \
 	%D%/api/test_cxx \
 	%D%/api/test_environment \
 	%D%/api/test_fork \
+	%D%/api/test_giant \
 	%D%/api/test_hugetlb \
 	%D%/api/test_misuse \
 	%D%/api/test_model \
@@ -104,6 +105,7 @@ CXX_TESTS = \
 VERIFY_TESTS = $(UNIT_TESTS:=.verify)
 
 test_headers = \
+	%D%/api/pool.h \
 	%D%/api/support.h \
 	%D%/fake_os.h \
 	%D%/hugepage/extent_model.h \
@@ -112,6 +114,7 @@ test_headers = \
 	%D%/world.h
 
 harness_sources = \
+	%D%/api/pool.c \
 	%D%/api/support.c \
 	%D%/fake_os.c \
 	%D%/main.c

@@ -6,11 +6,10 @@
  */
 #include "support.h"
 
+#include "tests/api/pool.h"
+
 #include <fcntl.h>
 #include <pthread.h>
-#include <sys/file.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define ROLE_VARIABLE "VL_TEST_ROLE"
@@ -220,7 +219,6 @@ __attribute__((constructor)) static void play_role(void)
 /* --- The pool --- */
 
 static const char pool_file[] = "/proc/sys/vm/nr_hugepages";
-static int pool_lock = -1;
 static long pool_before = -1; /* -1: the pool is not ours to change */
 
 static bool set_pool(long pages)
@@ -236,10 +234,8 @@ static bool set_pool(long pages)
 static void borrow_pool(void)
 {
     long pages = pool_figure("HugePages_Total:");
-    pool_lock = open(pool_file, O_RDONLY | O_CLOEXEC);
-    if (pool_lock < 0 || flock(pool_lock, LOCK_EX) != 0 ||
-        pool_figure("Hugepagesize:") != HUGE_PAGE_KB || pool_figure("HugePages_Free:") != pages ||
-        pool_figure("HugePages_Rsvd:") != 0)
+    if (!pool_lock() || pool_figure("Hugepagesize:") != HUGE_PAGE_KB ||
+        pool_figure("HugePages_Free:") != pages || pool_figure("HugePages_Rsvd:") != 0)
         return;
     if (set_pool(pages + 1) || set_pool(0))
         pool_before = pages;
@@ -250,46 +246,7 @@ static void return_pool(void)
 {
     if (pool_before >= 0)
         set_pool(pool_before);
-    if (pool_lock >= 0)
-        close(pool_lock);
-}
-
-/* --- A cgroup that may have a part of the pool only --- */
-
-static char group_mount[] = "/tmp/valloc-hugetlb-XXXXXX";
-static bool group_is_mounted;
-
-static bool write_to_group(const char *file, long value)
-{
-    char path[100];
-    snprintf(path, sizeof path, "%s/valloc-test/%s", group_mount, file);
-    int group = open(path, O_WRONLY);
-    bool written = group >= 0 && dprintf(group, "%ld", value) > 0;
-    if (group >= 0)
-        close(group);
-    return written;
-}
-
-static void make_group(void)
-{
-    char path[100];
-    if (mkdtemp(group_mount) == NULL)
-        return;
-    group_is_mounted = mount("none", group_mount, "cgroup", 0, "hugetlb") == 0;
-    snprintf(path, sizeof path, "%s/valloc-test", group_mount);
-    if (group_is_mounted && mkdir(path, 0700) != 0)
-        ck_abort_msg("cannot make a group");
-}
-
-static void remove_group(void)
-{
-    char path[100];
-    snprintf(path, sizeof path, "%s/valloc-test", group_mount);
-    if (group_is_mounted) {
-        rmdir(path);
-        umount(group_mount);
-    }
-    rmdir(group_mount);
+    pool_unlock();
 }
 
 /* --- The tests --- */
@@ -304,7 +261,7 @@ static void enter_role(void *role)
         setenv("VALLOC_HUGEPAGE_RESERVE", reserve, 1);
         setenv("VALLOC_HUGEPAGE_START", "0", 1);
     }
-    if (in_group && !write_to_group("cgroup.procs", getpid()))
+    if (in_group && !pool_group_enter())
         _exit(125);
     setenv(ROLE_VARIABLE, role, 1);
     setenv("VALLOC_HUGEPAGE", "hugetlb", 1);
@@ -313,13 +270,6 @@ static void enter_role(void *role)
     setenv("HUGETLB_DEBUG", "1", 1);
     execl("/proc/self/exe", "test_hugetlb", (char *)NULL);
     _exit(126);
-}
-
-static unsigned long figure(const struct outcome *outcome, const char *name)
-{
-    const char *at = strstr(outcome->err, name);
-    ck_assert_msg(at != NULL, "no %s in: %s", name, outcome->err);
-    return strtoul(at + strlen(name) + strlen("\": "), NULL, 10);
 }
 
 /* Runs a role with a pool of so many pages; false if the machine does not have them. `*lowest`:
@@ -355,8 +305,8 @@ START_TEST(no_pool)
     long lowest;
     if (!run_with_pool("work", 0, &outcome, &lowest, __func__))
         return;
-    ck_assert_uint_eq(figure(&outcome, "hugetlb_bytes"), 0);
-    ck_assert_uint_gt(figure(&outcome, "hugetlb_fallbacks"), 0);
+    ck_assert_uint_eq(pool_told(&outcome, "hugetlb_bytes"), 0);
+    ck_assert_uint_gt(pool_told(&outcome, "hugetlb_fallbacks"), 0);
 }
 END_TEST
 
@@ -367,7 +317,7 @@ START_TEST(a_pool_of_one_page)
     if (!run_with_pool("work", 1, &outcome, &lowest, __func__))
         return;
     ck_assert_int_eq(lowest, 0);
-    ck_assert_uint_gt(figure(&outcome, "hugetlb_fallbacks"), 0);
+    ck_assert_uint_gt(pool_told(&outcome, "hugetlb_fallbacks"), 0);
 }
 END_TEST
 
@@ -379,7 +329,7 @@ START_TEST(a_pool_that_ends)
     if (!run_with_pool("work", 8, &outcome, &lowest, __func__))
         return;
     ck_assert_int_eq(lowest, 0);
-    ck_assert_uint_gt(figure(&outcome, "hugetlb_fallbacks"), 0);
+    ck_assert_uint_gt(pool_told(&outcome, "hugetlb_fallbacks"), 0);
 }
 END_TEST
 
@@ -428,7 +378,7 @@ START_TEST(a_pool_that_is_taken_away)
     if (run_with_pool("shrink", 64, &outcome, &lowest, __func__)) {
         ck_assert_int_lt(lowest, 64 - 8);
         ck_assert_int_eq(pool_figure("HugePages_Total:"), 0);
-        ck_assert_uint_gt(figure(&outcome, "hugetlb_fallbacks"), 0);
+        ck_assert_uint_gt(pool_told(&outcome, "hugetlb_fallbacks"), 0);
     }
 }
 END_TEST
@@ -438,7 +388,7 @@ START_TEST(a_group_that_may_have_few)
 {
     struct outcome outcome;
     long lowest;
-    if (!group_is_mounted || !write_to_group("hugetlb.2MB.limit_in_bytes", 8L << 21)) {
+    if (!pool_group_limit("hugetlb.2MB.limit_in_bytes", 8L << 21)) {
         skip(__func__, "there is no control group for huge pages");
         return;
     }
@@ -446,8 +396,8 @@ START_TEST(a_group_that_may_have_few)
     reserve = _i == 0 ? NULL : "64M";
     if (run_with_pool(_i == 2 ? "fork" : "work", 64, &outcome, &lowest, __func__)) {
         ck_assert_int_ge(lowest, 64 - 8);
-        ck_assert_uint_gt(figure(&outcome, "hugetlb_fallbacks"), 0);
-        ck_assert_uint_le(figure(&outcome, "reserve_got"), 8L << 21);
+        ck_assert_uint_gt(pool_told(&outcome, "hugetlb_fallbacks"), 0);
+        ck_assert_uint_le(pool_told(&outcome, "reserve_got"), 8L << 21);
     }
 }
 END_TEST
@@ -458,7 +408,7 @@ START_TEST(a_reserve_is_used)
     long lowest;
     reserve = "40M";
     if (run_with_pool("work", 64, &outcome, &lowest, __func__))
-        ck_assert_uint_eq(figure(&outcome, "reserve_got"), 40L << 20);
+        ck_assert_uint_eq(pool_told(&outcome, "reserve_got"), 40L << 20);
 }
 END_TEST
 
@@ -475,7 +425,7 @@ START_TEST(a_reserve_that_is_short)
     reserve = "64M";
     if (!run_with_pool(short_reserves[_i].role, short_reserves[_i].pages, &outcome, &lowest, __func__))
         return;
-    unsigned long got = figure(&outcome, "reserve_got");
+    unsigned long got = pool_told(&outcome, "reserve_got");
     unsigned long there = (unsigned long)short_reserves[_i].pages << 21;
     ck_assert_uint_le(got, there);
     /* One thread may have taken two pages before it was looked at; how many four have, nobody knows. */
@@ -504,7 +454,7 @@ Suite *vl_suite(void)
 
     TCase *groups = timed_case("groups", 60), *reserves = timed_case("reserves", 60);
     tcase_add_unchecked_fixture(groups, borrow_pool, return_pool);
-    tcase_add_unchecked_fixture(groups, make_group, remove_group);
+    tcase_add_unchecked_fixture(groups, pool_group_make, pool_group_remove);
     tcase_add_loop_test(groups, a_group_that_may_have_few, 0, 3);
     suite_add_tcase(suite, groups);
     tcase_add_unchecked_fixture(reserves, borrow_pool, return_pool);

@@ -334,6 +334,20 @@ START_TEST(one_heap_is_explained)
 }
 END_TEST
 
+START_TEST(giants_are_named_where_they_are_asked_for)
+{
+    vl_options.hugepage_mode = VL_HUGEPAGE_GIANT;
+    fake_os_set_giants(1);
+    vl_alloc((size_t)2 << 30);
+    ck_assert_ptr_nonnull(strstr(
+        printed(vl_report_print),
+        "\nvalloc: hugetlb: 1.0 GB, 1 fallback; of it in pages of 1 GB 1.0 GB, 1 fallback\n"));
+    ck_assert_ptr_nonnull(strstr(printed(vl_report_print_json),
+                                 "\"hugetlb_bytes\": 1073741824, \"hugetlb_fallbacks\": 1, "
+                                 "\"giant_bytes\": 1073741824, \"giant_fallbacks\": 1, "));
+}
+END_TEST
+
 START_TEST(json_names_what_is_in_use)
 {
     vl_alloc(64);
@@ -370,6 +384,7 @@ Suite *vl_suite(void)
     tcase_add_test(print, hugetlb_is_named_where_it_is_asked_for);
     tcase_add_test(print, places_are_named_where_there_are_any);
     tcase_add_test(print, policy_without_effect_is_told);
+    tcase_add_test(print, giants_are_named_where_they_are_asked_for);
     tcase_add_test(print, json_names_what_is_in_use);
     tcase_add_test(print, nodes_are_audited);
     suite_add_tcase(suite, print);

@@ -436,6 +436,7 @@ START_TEST(each_variable_reaches_its_field)
     ck_assert_int_eq(LOADED("VALLOC_HUGEPAGE=thp").hugepage_mode, VL_HUGEPAGE_THP);
     ck_assert_int_eq(LOADED("VALLOC_HUGEPAGE=always").hugepage_mode, VL_HUGEPAGE_ALWAYS);
     ck_assert_int_eq(LOADED("VALLOC_HUGEPAGE=hugetlb").hugepage_mode, VL_HUGEPAGE_HUGETLB);
+    ck_assert_int_eq(LOADED("VALLOC_HUGEPAGE=hugetlb:1G").hugepage_mode, VL_HUGEPAGE_GIANT);
     ck_assert_int_eq(LOADED("VALLOC_NUMA=auto").numa_mode, VL_NUMA_AUTO);
     ck_assert_int_eq(LOADED("VALLOC_NUMA=off").numa_mode, VL_NUMA_OFF);
     ck_assert_int_eq(LOADED("VALLOC_LARGE_POLICY=local").large_policy, VL_LARGE_LOCAL);
@@ -525,8 +526,8 @@ static const struct {
     {"VALLOC_PURGE_DELAY=366000000s",
      "valloc: VALLOC_PURGE_DELAY=366000000s is not a time (for example 500ms, 10s or -1); "
      "using 10s\n"},
-    {"VALLOC_HUGEPAGE=huge",
-     "valloc: VALLOC_HUGEPAGE=huge is not one of auto|never|thp|always|hugetlb; using auto\n"},
+    {"VALLOC_HUGEPAGE=huge", "valloc: VALLOC_HUGEPAGE=huge is not one of "
+                             "auto|never|thp|always|hugetlb|hugetlb:1G; using auto\n"},
     {"VALLOC_VERBOSE=2", "valloc: VALLOC_VERBOSE=2 is not 0 or 1; using 0\n"},
     {"VALLOC_THREAD_CACHE=2MB",
      "valloc: VALLOC_THREAD_CACHE=2MB is not a size from 0 to 1T; using 1M\n"},

@@ -213,7 +213,7 @@ END_TEST
 START_TEST(hugetlb_and_the_rest)
 {
     struct vl_extent *extent = unfold_used(100);
-    vl_extent_set_hugetlb(extent, 64);
+    vl_extent_set_hugetlb(extent, 64, 0);
     ck_assert_uint_eq(extent->pieces, VL_EXTENT_PIECES_MAX);
     struct vl_extent *rest = vl_extent_split(extents_of(&world), extent, 80);
     ck_assert(!rest->hugetlb && rest->pieces == 0);
@@ -228,6 +228,44 @@ START_TEST(hugetlb_and_the_rest)
     ck_assert_uint_eq(rest->seam, 32);
     ck_assert(!vl_extent_free(extents_of(&world), rest, VL_EXTENT_CLEAN, 1)->hugetlb);
     ck_assert_uint_eq(rest->pieces, 0);
+}
+END_TEST
+
+/* Two pages of 1 GB, three of 2 MB, and a rest. */
+START_TEST(giants_and_others)
+{
+    enum { POOL = 2 * VL_GIANT_GRAINS + 3 * VL_HUGE_GRAINS, ALL = POOL + 5 };
+    static struct vl_extent table[ALL];
+    struct vl_extents extents = {.table = table};
+    struct vl_extent *extent = vl_extent_unfold(&extents, ALL);
+    extent = vl_extent_carve(&extents, extent, 0, ALL);
+    vl_extent_set_hugetlb(extent, POOL, 2 * VL_GIANT_GRAINS);
+    ck_assert_uint_eq(vl_extent_giant(extent), 2 * VL_GIANT_GRAINS);
+    ck_assert_uint_eq(vl_extent_stretches(extent), 3);
+
+    ck_assert_uint_eq(vl_extent_cut(extent, 1), VL_GIANT_GRAINS);
+    ck_assert_uint_eq(vl_extent_cut(extent, VL_GIANT_GRAINS + 1), 2 * VL_GIANT_GRAINS);
+    ck_assert_uint_eq(vl_extent_cut(extent, 2 * VL_GIANT_GRAINS + 1), POOL - 2 * VL_HUGE_GRAINS);
+    ck_assert_uint_eq(vl_extent_cut(extent, POOL + 1), POOL + 1);
+
+    struct vl_extent *rest = vl_extent_split(&extents, extent, POOL - VL_HUGE_GRAINS);
+    ck_assert(rest->hugetlb && rest->seam == VL_HUGE_GRAINS);
+    ck_assert_uint_eq(vl_extent_giant(rest), 0);
+    ck_assert_uint_eq(vl_extent_stretches(rest), 1);
+    ck_assert_uint_eq(vl_extent_stretches(extent), 3);
+
+    rest = vl_extent_split(&extents, extent, VL_GIANT_GRAINS);
+    ck_assert_uint_eq(vl_extent_giant(extent), VL_GIANT_GRAINS);
+    ck_assert_uint_eq(extent->seam, VL_GIANT_GRAINS);
+    ck_assert_uint_eq(vl_extent_stretches(extent), 1);
+    ck_assert_uint_eq(vl_extent_giant(rest), VL_GIANT_GRAINS);
+    ck_assert_uint_eq(rest->seam, VL_GIANT_GRAINS + 2 * VL_HUGE_GRAINS);
+    ck_assert_uint_eq(vl_extent_stretches(rest), 2);
+
+    extent = vl_extent_free(&extents, rest, VL_EXTENT_CLEAN, 1);
+    ck_assert_uint_eq(vl_extent_giant(extent), 0);
+    ck_assert_uint_eq(vl_extent_stretches(extent), 0);
+    ck_assert_uint_eq(vl_extent_cut(extent, 7), 7);
 }
 END_TEST
 
@@ -262,6 +300,7 @@ Suite *vl_suite(void)
     tcase_add_checked_fixture(pieces, start_empty, NULL);
     tcase_add_test(pieces, pieces_and_the_rest);
     tcase_add_test(pieces, hugetlb_and_the_rest);
+    tcase_add_test(pieces, giants_and_others);
     tcase_add_test(pieces, pieces_without_a_rest);
     suite_add_tcase(suite, pieces);
 

@@ -684,6 +684,63 @@ START_TEST(hugetlb_pages_are_bound_to_their_node)
 }
 END_TEST
 
+/* A big block with the address and pages of 1 GB that it shall have. */
+static void check_giant_block(size_t bytes, struct vl_holding *holder, unsigned giants)
+{
+    bool zeroed;
+    char *block = vl_place_big(bytes, 1, holder, &zeroed);
+    ck_assert_ptr_nonnull(block);
+    ck_assert_uint_eq(fake_os_giant_pages(block, bytes), giants);
+    ck_assert(giants == 0 || is_aligned(block, GB));
+    block[0] = block[bytes - 1] = 1;
+    vl_large_give(vl_slice_of(block), block, "free");
+}
+
+/* Blocks of 1 GB and more begin where such pages can lie, whatever was there before. */
+START_TEST(gigabytes_begin_at_gigabytes)
+{
+    bool zeroed;
+    struct vl_holding holding = {.node = -1, .pages_max = UINT64_MAX};
+    vl_options.hugepage_mode = VL_HUGEPAGE_GIANT;
+    begin_world(2);
+    fake_os_set_giants(4);
+    ck_assert_ptr_nonnull(vl_place_big(VL_BIG_MIN, 1, NULL, &zeroed));
+    check_giant_block(GB, NULL, 1);
+    check_giant_block(3 * GB + 1, NULL, 3);
+    check_giant_block(GB - 1, NULL, 0);
+    check_giant_block(2 * GB, &holding, 2);
+    holding.hugepage_mode = VL_HUGEPAGE_ALWAYS;
+    check_giant_block(2 * GB, &holding, 0);
+    ck_assert_uint_eq(fake_os_giants(), 4);
+}
+END_TEST
+
+/* There is none to align it in, so it does without. */
+START_TEST(gigabytes_where_address_space_is_short)
+{
+    vl_options.hugepage_mode = VL_HUGEPAGE_GIANT;
+    fake_os_install();
+    fake_os_set_address_limit(GB + 512 * MB);
+    start_here();
+    check_giant_block(GB, NULL, 0);
+}
+END_TEST
+
+/* An object's regions are those of the process. */
+START_TEST(regions_of_objects_are_of_the_pool_with_giants)
+{
+    struct vl_holding holding = {.node = -1, .pages_max = UINT64_MAX};
+    vl_options.hugepage_mode = VL_HUGEPAGE_GIANT;
+    begin_world(2);
+    fake_os_set_pool(8);
+    for (int i = 0; i < 4; i++)
+        ck_assert(vl_place_lease(&holding));
+    ck_assert_uint_eq(fake_os_pool(), 8 - 2); /* the first two have small pages */
+    ck_assert_int_eq(take_pages(0, 1), 0);
+    ck_assert_uint_eq(fake_os_pool(), 8 - 3);
+}
+END_TEST
+
 START_TEST(purge_reaches_every_heap)
 {
     enum { BLOCK = 4 << 20 };
@@ -757,6 +814,9 @@ Suite *vl_suite(void)
     tcase_add_test(memory, huge_pages_from_the_start_option_on);
     tcase_add_test(memory, no_huge_pages_where_they_are_forbidden);
     tcase_add_test(memory, hugetlb_pages_are_bound_to_their_node);
+    tcase_add_test(memory, gigabytes_begin_at_gigabytes);
+    tcase_add_test(memory, gigabytes_where_address_space_is_short);
+    tcase_add_test(memory, regions_of_objects_are_of_the_pool_with_giants);
     tcase_add_test(memory, purge_reaches_every_heap);
     suite_add_tcase(suite, memory);
     return suite;

@@ -11,6 +11,9 @@
  *      placement tier MEGABYTES NODE,...   blocks from that size on, which are to be on these nodes
  *      placement audit               what valloc says of all that, against what is so
  *      placement bound [N]           threads that VALLOC_BIND_THREADS has bound: to N nodes, or none
+ *      placement reserve MEGABYTES...  what has been fetched ahead of the kernel's pools of pages of 2 MB,
+ *                                    so much on each node, and who uses it
+ *      placement giants              blocks in pages of 1 GB, of which each node's pool has one
  *
  * It links no malloc, so any can be preloaded; `placed` and `audit` look for valloc's own functions. It asks
  * the kernel where pages are (move_pages), never the clock: an emulator's time means nothing. Each finding
@@ -48,6 +51,7 @@ enum {
 
 #define KB ((size_t)1 << 10)
 #define MB ((size_t)1 << 20)
+#define GB ((size_t)1 << 30)
 
 _Noreturn static void die(const char *what)
 {
@@ -89,7 +93,7 @@ static unsigned thread_count;
 
 static FILE *open_node_file(unsigned node, const char *name)
 {
-    char path[64];
+    char path[128];
     snprintf(path, sizeof path, "/sys/devices/system/node/node%u/%s", node, name);
     return fopen(path, "r");
 }
@@ -1019,6 +1023,132 @@ static void tier(size_t megabytes, const char *list)
     free(big_block);
 }
 
+/* --- The kernel's pools of huge pages --- */
+
+static long read_pool(unsigned node, size_t page_bytes, const char *name)
+{
+    char path[64];
+    long pages = -1;
+    snprintf(path, sizeof path, "hugepages/hugepages-%zukB/%s", page_bytes / KB, name);
+    FILE *file = open_node_file(node, path);
+    if (file == NULL || fscanf(file, "%ld", &pages) != 1)
+        die(path);
+    fclose(file);
+    return pages;
+}
+
+/* What somebody has of a node's pool. */
+static size_t pool_used(unsigned node, size_t page_bytes)
+{
+    return (size_t)(read_pool(node, page_bytes, "nr_hugepages") -
+                    read_pool(node, page_bytes, "free_hugepages")) *
+           page_bytes;
+}
+
+static void judge_pool(unsigned node, size_t found, size_t least, size_t most, const char *what)
+{
+    char title[96];
+    snprintf(title, sizeof title, "%s, from the pool of node %u", what, node);
+    if (found < least)
+        at_least((double)(least / MB), (double)(found / MB), "MB", title);
+    else
+        at_most((double)(most / MB), (double)(found / MB), "MB", title);
+}
+
+enum { RESERVED_BLOCK = 8 << 20 };
+
+static struct census reserved_census[NODES_MAX];
+
+static void *use_reserve(void *argument)
+{
+    unsigned self = (unsigned)(uintptr_t)argument;
+    pin(homes[self]);
+    allocate_small(small_blocks[self], 1 + self);
+    struct block big = allocate(RESERVED_BLOCK);
+    count_blocks(&reserved_census[self], small_blocks[self], SMALL_BLOCKS);
+    count_range(&reserved_census[self], big.start, big.bytes);
+    return NULL;
+}
+
+static void judge_reserved_blocks(void)
+{
+    double least = 100;
+    for (unsigned i = 0; i < thread_count; i++) {
+        double found = percent_on(&reserved_census[i], rightful(homes[i]));
+        least = found < least ? found : least;
+    }
+    if (!at_least(99, least, "%", "reserve, blocks on the thread's node"))
+        for (unsigned i = 0; i < thread_count; i++)
+            show("thread", i, &reserved_census[i]);
+}
+
+/* What was fetched is there before threads want it, and serves them: no page beside it is taken. A region
+ * or two may have been before. */
+static void reserve(char **megabytes, int count)
+{
+    size_t fetched[NODES_MAX];
+    allocate(MB / 2);
+    for (int i = 0; i < count; i++) {
+        size_t wished = strtoul(megabytes[i], NULL, 10) * MB;
+        fetched[i] = pool_used((unsigned)i, 2 * MB);
+        judge_pool((unsigned)i, fetched[i], wished, wished + 4 * MB, "reserve, fetched");
+    }
+    start_small();
+    in_parallel(use_reserve);
+    judge_reserved_blocks();
+    for (int i = 0; i < count; i++)
+        judge_pool((unsigned)i, pool_used((unsigned)i, 2 * MB), fetched[i], fetched[i],
+                   "reserve, used");
+}
+
+/* The size of the kernel's pages at an address. */
+static size_t page_size_at(const char *address)
+{
+    FILE *file = fopen("/proc/self/smaps", "r");
+    char line[256];
+    size_t kilobytes = 0, found = 0;
+    uintptr_t start = 1, end = 0;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "%lx-%lx ", &start, &end) != 2 &&
+            sscanf(line, "KernelPageSize: %zu kB", &kilobytes) == 1 &&
+            (uintptr_t)address - start < end - start)
+            found = kilobytes * KB;
+    }
+    if (file != NULL)
+        fclose(file);
+    return found;
+}
+
+/* A bit for each node of whose pool the page is used. */
+static void judge_giants(size_t expected, const char *what)
+{
+    for (unsigned i = 0; i < thread_count; i++) {
+        size_t bytes = (expected >> i & 1) * GB;
+        judge_pool(homes[i], pool_used(homes[i], GB), bytes, bytes, what);
+    }
+}
+
+/* A block's page is its thread's node's; a larger block has those of all. */
+static void play_giants(void)
+{
+    for (unsigned i = 0; i < thread_count; i++)
+        if (read_pool(homes[i], GB, "nr_hugepages") != 1)
+            die("a node has not one page of 1 GB");
+    for (unsigned i = 0; i < thread_count; i++) {
+        pin(homes[i]);
+        struct block block = allocate(GB);
+        judge_giants((size_t)1 << i, "1 GB");
+        at_least(1024, (double)(page_size_at(block.start + GB / 2) / MB), "MB",
+                 "1 GB, size of its page");
+        free(block.start);
+        judge_giants(0, "1 GB, freed");
+    }
+    struct block block = allocate(thread_count * GB);
+    judge_giants(((size_t)1 << thread_count) - 1, "a page of each node");
+    free(block.start);
+    judge_giants(0, "a page of each node, freed");
+}
+
 int main(int argc, char **argv)
 {
     const char *scenario = argc > 1 ? argv[1] : "";
@@ -1046,11 +1176,16 @@ int main(int argc, char **argv)
         audit();
     else if (strcmp(scenario, "bound") == 0)
         bound((unsigned)megabytes);
+    else if (strcmp(scenario, "reserve") == 0 && megabytes > 0)
+        reserve(argv + 2, argc - 2);
+    else if (strcmp(scenario, "giants") == 0)
+        play_giants();
     else {
-        fprintf(stderr, "usage: placement small|policy|audit\n"
+        fprintf(stderr, "usage: placement small|policy|audit|giants\n"
                         "       placement big|overflow|placed|spread|local MEGABYTES\n"
                         "       placement tier MEGABYTES NODE,...\n"
-                        "       placement bound [N]\n");
+                        "       placement bound [N]\n"
+                        "       placement reserve MEGABYTES...\n");
         return 2;
     }
     return all_passed ? 0 : 1;
