@@ -289,6 +289,16 @@ static int os_move(void *from, size_t size, void *to)
     return QUIETLY(mremap(from, size, size, flags, to) != MAP_FAILED);
 }
 
+/* The nodes are meant by their numbers, also after the process's cpuset was cut and made wide again: else the
+ * kernel would count them anew each time, and all of them would have become the first. */
+static int prefer(void *start, size_t size, int mode, const struct vl_node_mask *nodes,
+                  unsigned flags)
+{
+    /* The kernel takes one bit less than it is told. */
+    return QUIETLY(syscall(SYS_mbind, start, size, mode | MPOL_F_STATIC_NODES, nodes->words,
+                           (unsigned long)VL_NODES_MAX + 1, flags) == 0);
+}
+
 static int os_bind(void *start, size_t size, unsigned node, bool move)
 {
     struct vl_node_mask mask = {{0}};
@@ -296,9 +306,7 @@ static int os_bind(void *start, size_t size, unsigned node, bool move)
     if (node >= VL_NODES_MAX)
         return -EINVAL;
     mask.words[node / word_bits] = 1ul << (node % word_bits);
-    /* The kernel takes one bit less than it is told. */
-    return QUIETLY(syscall(SYS_mbind, start, size, MPOL_PREFERRED, mask.words,
-                           (unsigned long)VL_NODES_MAX + 1, move ? MPOL_MF_MOVE : 0) == 0);
+    return prefer(start, size, MPOL_PREFERRED, &mask, move ? MPOL_MF_MOVE : 0);
 }
 
 static int os_spread(void *start, size_t size, const struct vl_node_mask *nodes, enum vl_spread how)
@@ -308,8 +316,7 @@ static int os_spread(void *start, size_t size, const struct vl_node_mask *nodes,
         [VL_SPREAD_WEIGHTED] = MODE_WEIGHTED_INTERLEAVE,
         [VL_SPREAD_NEAREST] = MODE_PREFERRED_MANY,
     };
-    return QUIETLY(syscall(SYS_mbind, start, size, modes[how], nodes->words,
-                           (unsigned long)VL_NODES_MAX + 1, 0) == 0);
+    return prefer(start, size, modes[how], nodes, 0);
 }
 
 /* Not with MAP_NORESERVE: after a fork, the parent could not write without more pages. */

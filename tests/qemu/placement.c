@@ -9,6 +9,8 @@
  *      placement spread MEGABYTES    one block that one thread touches, and that is to be on all nodes
  *      placement local MEGABYTES     blocks that others touch, and that are to be where they were taken
  *      placement tier MEGABYTES NODE,...   blocks from that size on, which are to be on these nodes
+ *      placement changing            memory while the process's cpuset is cut, and made wide again
+ *      placement unplugged           memory while a processor is taken away, and given back
  *      placement audit               what valloc says of all that, against what is so
  *      placement bound [N]           threads that VALLOC_BIND_THREADS has bound: to N nodes, or none
  *      placement reserve MEGABYTES...  what has been fetched ahead of the kernel's pools of pages of 2 MB,
@@ -1023,6 +1025,129 @@ static void tier(size_t megabytes, const char *list)
     free(big_block);
 }
 
+/* --- A machine that changes while the program runs --- */
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    if (file == NULL || fputs(text, file) == EOF || fclose(file) != 0)
+        die(path);
+}
+
+/* The nodes of the group that this process is in. */
+static void set_own_mems(unsigned first, unsigned last)
+{
+    char group[64], path[128], list[32];
+    FILE *file = fopen("/proc/self/cgroup", "r");
+    if (file == NULL || fscanf(file, "0::%63s", group) != 1)
+        die("/proc/self/cgroup");
+    fclose(file);
+    snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpuset.mems", group);
+    snprintf(list, sizeof list, "%u-%u\n", first, last);
+    write_file(path, list);
+}
+
+static struct census changing_census[NODES_MAX];
+static struct block *kept_blocks[NODES_MAX];
+
+static void *live_once(void *argument)
+{
+    unsigned self = (unsigned)(uintptr_t)argument;
+    pin(homes[self]);
+    allocate_small(kept_blocks[self], 1 + self);
+    allocate_small(small_blocks[self], 1 + self);
+    memset(&changing_census[self], 0, sizeof changing_census[self]);
+    count_blocks(&changing_census[self], small_blocks[self], SMALL_BLOCKS);
+    free_all(small_blocks[self], SMALL_BLOCKS);
+    free_all(kept_blocks[self], SMALL_BLOCKS);
+    return NULL;
+}
+
+/* New threads on new memory, once they have used up what was left over: each thread's blocks are where they
+ * belong now, and what is spread is spread over all nodes that there are now. */
+static void judge_now(const char *when)
+{
+    char title[96];
+    double least = 100;
+    malloc_trim(0);
+    in_parallel(live_once);
+    for (unsigned i = 0; i < thread_count; i++)
+        least = lesser(least, percent_on(&changing_census[i], rightful(homes[i])));
+    snprintf(title, sizeof title, "%s, small blocks where they belong", when);
+    if (!at_least(99, least, "%", title))
+        for (unsigned i = 0; i < thread_count; i++)
+            show("thread", i, &changing_census[i]);
+    malloc_trim(0);
+    snprintf(title, sizeof title, "%s, a block that is spread", when);
+    take(get_interleaved(64 * MB));
+    judge_spread(title, 64 * MB);
+}
+
+/* One block that is spread stays in use, and with it what is known of its like. */
+static void start_changing(void)
+{
+    if (!find_functions() || opaque(get_interleaved(2 * MB)) == NULL)
+        die("valloc_interleaved");
+    start_small();
+    for (unsigned i = 0; i < thread_count; i++)
+        kept_blocks[i] = map_table(SMALL_BLOCKS * sizeof *kept_blocks[i]);
+}
+
+/* From all nodes to the last one, and back. */
+static void changing(void)
+{
+    uint64_t all = with_memory;
+    unsigned last = node_count - 1;
+    start_changing();
+    judge_now("all nodes");
+    set_own_mems(last, last);
+    with_memory = (uint64_t)1 << last;
+    judge_now("the cpuset cut to one node");
+    set_own_mems(0, last);
+    with_memory = all;
+    judge_now("the cpuset wide again");
+}
+
+static void set_online(unsigned cpu, bool online)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%u/online", cpu);
+    write_file(path, online ? "1\n" : "0\n");
+}
+
+/* The last node's only processor goes, under a thread that is pinned to it. */
+static void *lose_processor(void *unused)
+{
+    unsigned last = homes[thread_count - 1], cpu = 0, node;
+    (void)unused;
+    pin(last);
+    while (!CPU_ISSET(cpu, &nodes[last].cpus))
+        cpu++;
+    allocate_small(small_blocks[0], 1);
+    set_online(cpu, false);
+    free_all(small_blocks[0], SMALL_BLOCKS);
+    pin(homes[0]); /* where it is now is the kernel's choice, and may change */
+    allocate_small(small_blocks[0], 1);
+    syscall(SYS_getcpu, NULL, &node, NULL);
+    count_blocks(&changing_census[0], small_blocks[0], SMALL_BLOCKS);
+    if (!at_least(95, percent_on(&changing_census[0], rightful(node)), "%",
+                  "a processor less, small blocks on the thread's new node"))
+        show("node", node, &changing_census[0]);
+    free_all(small_blocks[0], SMALL_BLOCKS);
+    set_online(cpu, true);
+    return NULL;
+}
+
+static void unplugged(void)
+{
+    pthread_t thread;
+    start_changing();
+    if ((errno = pthread_create(&thread, NULL, lose_processor, NULL)) != 0)
+        die("pthread_create");
+    pthread_join(thread, NULL);
+    judge_now("the processor back");
+}
+
 /* --- The kernel's pools of huge pages --- */
 
 static long read_pool(unsigned node, size_t page_bytes, const char *name)
@@ -1172,6 +1297,10 @@ int main(int argc, char **argv)
         local(megabytes);
     else if (strcmp(scenario, "tier") == 0 && megabytes > 0 && argc > 3)
         tier(megabytes, argv[3]);
+    else if (strcmp(scenario, "changing") == 0)
+        changing();
+    else if (strcmp(scenario, "unplugged") == 0)
+        unplugged();
     else if (strcmp(scenario, "audit") == 0)
         audit();
     else if (strcmp(scenario, "bound") == 0)
@@ -1181,7 +1310,7 @@ int main(int argc, char **argv)
     else if (strcmp(scenario, "giants") == 0)
         play_giants();
     else {
-        fprintf(stderr, "usage: placement small|policy|audit|giants\n"
+        fprintf(stderr, "usage: placement small|policy|changing|unplugged|audit|giants\n"
                         "       placement big|overflow|placed|spread|local MEGABYTES\n"
                         "       placement tier MEGABYTES NODE,...\n"
                         "       placement bound [N]\n"
