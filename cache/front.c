@@ -292,15 +292,24 @@ size_t vl_good_size(size_t align, size_t size)
     return class != VL_CLASS_NONE ? vl_size_classes[class].size : vl_large_good_size(size, align);
 }
 
+/* What has grown once will do so again: on a huge page it can have these moved (hugepage/big_heap.h). */
+static void *take_grown(size_t size)
+{
+    bool zeroed;
+    return vl_fill_fresh(allocate(size, VL_REGION_SIZE, &zeroed), size);
+}
+
 /* A block of the allocator object that another one is of, or of its place, or of neither. */
-static void *alloc_beside(const struct vl_slice *slice, const void *block, size_t size)
+static void *alloc_beside(const struct vl_slice *slice, const void *block, size_t have, size_t size)
 {
     bool of_node = slice == NULL || slice->kind == VL_SLICE_NODE;
     struct vl_object *object = of_node ? NULL : vl_object_of(slice, block);
     if (object != NULL)
         return vl_fill_fresh(vl_object_take(object, size), size);
     bool placed = slice != NULL && slice->kind == VL_SLICE_PLACED;
-    return placed ? vl_placed_take(slice->node, size) : vl_alloc_or(take_block, size);
+    if (placed)
+        return vl_placed_take(slice->node, size);
+    return size > have && size >= VL_REGION_SIZE ? take_grown(size) : vl_alloc_or(take_block, size);
 }
 
 static void *resize(void *block, size_t size)
@@ -320,7 +329,7 @@ static void *resize(void *block, size_t size)
             return resized;
     }
     int errno_before = errno;
-    void *moved = alloc_beside(slice, block, size);
+    void *moved = alloc_beside(slice, block, have, size);
     if (moved == NULL && size <= have) {
         errno = errno_before; /* a block can always shrink */
         return block;

@@ -132,9 +132,19 @@ static size_t dirty_limit(const struct vl_big_heap *heap)
     return vl_max(vl_max(DIRTY_MIN, most / DIRTY_SHARE), most - used);
 }
 
-static size_t block_align(size_t bytes, size_t align)
+/* Of a block that begins on a huge page, this share of it may lie idle behind its end. */
+enum { SLACK_SHARE = 8 };
+
+/* Whether a block had better begin where another ends. */
+static bool is_packed(const struct vl_big_heap *heap, size_t bytes)
 {
-    return vl_max(align, bytes >= VL_REGION_SIZE ? VL_REGION_SIZE : VL_GRAIN_SIZE);
+    size_t slack = vl_round_up(bytes, VL_REGION_SIZE) - bytes;
+    return slack > bytes / SLACK_SHARE && !heap->extents.dirty_apart && !vl_hugetlb_wanted();
+}
+
+static size_t block_align(const struct vl_big_heap *heap, size_t bytes)
+{
+    return bytes < VL_REGION_SIZE || is_packed(heap, bytes) ? VL_GRAIN_SIZE : VL_REGION_SIZE;
 }
 
 bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align)
@@ -143,7 +153,7 @@ bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align)
     if (bytes > size || align > size)
         return false;
     vl_lock(&heap->lock);
-    size_t end = fresh_end(heap, grains_for(bytes), block_align(bytes, align));
+    size_t end = fresh_end(heap, grains_for(bytes), vl_max(align, VL_REGION_SIZE));
     bool open = !heap->closed; /* one that is closed is about to be hidden */
     vl_unlock(&heap->lock);
     return open && end << VL_GRAIN_SHIFT <= size;
@@ -179,7 +189,7 @@ static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, size_t m
     if (bytes > size || align > size)
         return NULL;
     uint32_t grains = grains_for(bytes);
-    align = block_align(bytes, align);
+    align = vl_max(align, block_align(heap, bytes));
     uint32_t spare = (uint32_t)(align >> VL_GRAIN_SHIFT) - 1;
     follow_stall(heap);
     for (;;) {
@@ -319,10 +329,12 @@ void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align,
                        struct vl_holding *holder, bool *zeroed)
 {
     void *block;
+    bool pool = bytes >= VL_REGION_SIZE && wants_pool(holder);
+    if (pool)
+        align = vl_max(align, VL_REGION_SIZE);
     do
         block = take(heap, bytes, align, bytes, zeroed);
-    while (block != NULL && *zeroed && bytes >= VL_REGION_SIZE && wants_pool(holder) &&
-           !take_hugetlb(heap, block, bytes));
+    while (block != NULL && *zeroed && pool && !take_hugetlb(heap, block, bytes));
     if (block != NULL)
         hold(heap, block, holder);
     return block;
@@ -580,8 +592,7 @@ static struct vl_extent *cut(struct vl_big_heap *heap, struct vl_extent *extent,
 
 bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
 {
-    /* One that comes to hold huge pages has to begin on one. */
-    if (bytes > vl_get(&heap->slice->size) || (uintptr_t)block % block_align(bytes, 1) != 0)
+    if (bytes > vl_get(&heap->slice->size))
         return false;
     uint32_t grains = grains_for(bytes);
     struct vl_extent *rest = NULL;
@@ -595,7 +606,9 @@ bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
     }
     grains = vl_extent_cut(extent, grains);
     uint32_t grains_before = extent->grains;
-    bool fits = grains <= extent->grains || grow_locked(heap, extent, grains, &end);
+    /* One that comes to hold huge pages has to begin on one. */
+    bool may_grow = (uintptr_t)block % block_align(heap, bytes) == 0;
+    bool fits = grains <= extent->grains || (may_grow && grow_locked(heap, extent, grains, &end));
     if (fits && grains < extent->grains)
         rest = cut(heap, extent, grains);
     if (fits)
@@ -622,6 +635,7 @@ static uint32_t movable_grains(struct vl_big_heap *heap, const void *block, uint
     vl_lock(&heap->lock);
     const struct vl_extent *extent = extent_of(heap, block);
     bool movable = extent != NULL && extent->grains <= room && !heap->move_failed &&
+                   (uintptr_t)block % VL_REGION_SIZE == 0 &&
                    extent->pieces < VL_EXTENT_PIECES_MAX && heap->pieces < PIECES_IN_ALL;
     uint32_t grains = movable ? extent->grains : 0;
     if (movable)
@@ -650,7 +664,7 @@ void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes)
     struct vl_moved moved;
     uint32_t pieces[VL_EXTENT_PIECES_MAX];
     uint32_t grains = movable_grains(heap, block, grains_for(bytes), pieces);
-    void *to = grains < VL_HUGE_GRAINS ? NULL : take(heap, bytes, 1, 0, &zeroed);
+    void *to = grains < VL_HUGE_GRAINS ? NULL : take(heap, bytes, VL_REGION_SIZE, 0, &zeroed);
     if (to == NULL)
         return NULL;
     if (!vl_move(block, to, pieces, grains, &moved)) {

@@ -5,9 +5,16 @@
  * initialises its arrays in parallel wants it. Nothing is ever written into a block by us: its
  * bookkeeping is beside it (extent.h), and fresh memory is known to be zero.
  *
+ *      +--------------------+--------------------+--------------------+--------------------+
+ *      |      aligned block, 2.9 huge pages                         | packed, 1.1 | packed, ...
+ *      +--------------------+--------------------+--------------------+--------------------+
+ *
  * A block of 2 MB or more begins on a huge page, so that it can grow by having its huge pages moved
- * instead of copied; its slack is free for others. What it has of the last huge page is copied: moved,
- * it would be cut out of a page that others use. A freed block keeps its memory for
+ * instead of copied; what is behind its end is free for others. What it has of the last huge page is copied:
+ * moved, it would be cut out of a page that others use. But where much of that page would lie idle, as
+ * under blocks of just above 2 MB, a block is packed: it begins where another ends, shares huge pages with
+ * it, and is copied if it has to move. On a machine with several nodes none is, where pages go to who
+ * touches them first: that may be another block's thread. A freed block keeps its memory for
  * VALLOC_PURGE_DELAY, as long as all of them together stay below a limit. On a machine with
  * several nodes, kept memory of a BIG slice serves only blocks of the very same size (the program's next
  * time step); any other gets untouched pages, so that first touch decides anew.

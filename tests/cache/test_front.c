@@ -297,6 +297,29 @@ START_TEST(kept_memory_goes_before_a_refusal)
 }
 END_TEST
 
+/* --- Growth --- */
+
+/* A block that shares huge pages is copied when it grows, but then has some of its own, which are moved. */
+START_TEST(a_block_that_grows_gets_huge_pages_of_its_own)
+{
+    begin_world(1);
+    size_t bytes = 2 * MB + 1;
+    vl_alloc(bytes);
+    char *block = model_fill(vl_alloc(bytes), bytes, 1);
+    ck_assert(!is_aligned(block, 2 * MB));
+    vl_alloc(bytes);
+    block = vl_resize(block, 5 * MB + 1);
+    ck_assert(is_aligned(block, 2 * MB));
+    ck_assert(model_is_whole(block));
+    vl_alloc(2 * MB); /* in its way */
+    unsigned moves = fake_os_count(FAKE_MOVE);
+    block = vl_resize(block, 9 * MB);
+    ck_assert_uint_eq(fake_os_count(FAKE_MOVE), moves + 1);
+    ck_assert(is_aligned(block, 2 * MB));
+    ck_assert(model_is_whole(block));
+}
+END_TEST
+
 /* --- errno --- */
 
 /* Through every path, fast and slow. */
@@ -350,6 +373,10 @@ Suite *vl_suite(void)
     tcase_add_loop_test(want, start_without_memory, 0, 2);
     tcase_add_test(want, kept_memory_goes_before_a_refusal);
     suite_add_tcase(suite, want);
+
+    TCase *growth = tcase_create("growth");
+    tcase_add_test(growth, a_block_that_grows_gets_huge_pages_of_its_own);
+    suite_add_tcase(suite, growth);
 
     TCase *errno_case = tcase_create("errno");
     tcase_add_test(errno_case, success_keeps_errno);

@@ -54,6 +54,15 @@ static size_t whole_grains(size_t bytes)
     return vl_round_up(bytes, VL_GRAIN_SIZE);
 }
 
+/* Where a block at least begins: on a huge page, if not more than an eighth of it would lie idle behind it. */
+static size_t least_align(size_t bytes)
+{
+    bool shares = !heap.extents.dirty_apart && vl_options.hugepage_mode != VL_HUGEPAGE_HUGETLB &&
+                  vl_options.hugepage_mode != VL_HUGEPAGE_GIANT;
+    bool packed = shares && vl_round_up(bytes, 2 * MB) - bytes > bytes / 8;
+    return bytes >= 2 * MB && !packed ? 2 * MB : VL_GRAIN_SIZE;
+}
+
 static char *take_aligned(size_t bytes, size_t align, bool *zeroed)
 {
     char *block = vl_big_heap_take(&heap, bytes, align, NULL, zeroed);
@@ -61,7 +70,7 @@ static char *take_aligned(size_t bytes, size_t align, bool *zeroed)
         return NULL;
     ck_assert(vl_slice_holds(heap.slice, block));
     ck_assert(vl_slice_holds(heap.slice, block + bytes - 1));
-    ck_assert(is_aligned(block, vl_max(align, bytes >= 2 * MB ? 2 * MB : VL_GRAIN_SIZE)));
+    ck_assert(is_aligned(block, vl_max(align, least_align(bytes))));
     ck_assert_uint_eq(vl_big_heap_bytes(&heap, block), vl_round_up(bytes, vl_os_page_size));
     ck_assert(!*zeroed || is_zero(block, bytes));
     return block;
@@ -296,6 +305,33 @@ START_TEST(every_alignment)
         give(large);
     }
     check_counts();
+}
+END_TEST
+
+/* Little more than a huge page each: two of them would lie in four huge pages, if each began on one. */
+START_TEST(packed)
+{
+    enum { COUNT = 20 };
+    char *first = take(2 * MB + 1), *block = first;
+    for (unsigned i = 1; i < COUNT; i++) {
+        block = take(2 * MB + 1);
+        ck_assert_ptr_eq(block, first + i * (2 * MB + VL_GRAIN_SIZE));
+    }
+    ck_assert(is_aligned(take(16 * MB + 1), 2 * MB));
+    ck_assert_ptr_null(vl_big_heap_move(&heap, block, 4 * MB)); /* it has no huge page to itself */
+    ck_assert(vl_big_heap_resize(&heap, block, 2 * MB));
+    ck_assert(vl_big_heap_resize(&heap, block, 2 * MB + 2));
+    ck_assert(vl_big_heap_resize(&heap, block, MB));
+    ck_assert(
+        !vl_big_heap_resize(&heap, block, 2 * MB)); /* there is room, but it is on no huge page */
+    ck_assert_uint_eq(vl_big_heap_bytes(&heap, block), MB);
+}
+END_TEST
+
+START_TEST(not_packed_on_many_nodes)
+{
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert(is_aligned(take(2 * MB + 1), 2 * MB));
 }
 END_TEST
 
@@ -1581,6 +1617,7 @@ Suite *vl_suite(void)
     tcase_add_checked_fixture(blocks, start_world, NULL);
     tcase_add_test(blocks, plan_by_mode);
     tcase_add_test(blocks, every_alignment);
+    tcase_add_test(blocks, packed);
     tcase_add_test(blocks, random_blocks);
     tcase_add_test(blocks, too_large);
     tcase_add_test(blocks, room);
@@ -1628,6 +1665,7 @@ Suite *vl_suite(void)
     suite_add_tcase(suite, kept);
 
     tcase_add_checked_fixture(exact, start_world_of_many_nodes, NULL);
+    tcase_add_test(exact, not_packed_on_many_nodes);
     tcase_add_test(exact, kept_for_the_same_size_only);
     tcase_add_test(exact, kept_for_the_next_time_step);
     tcase_add_test(exact, both_halves_of_a_huge_page_go_back);
