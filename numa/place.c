@@ -360,13 +360,14 @@ void vl_place_give_run(const struct vl_slice *slice, const void *start)
                       vl_page_in_region(slice, start));
 }
 
-/* The slice that the record of a big block is of. */
+/* The slice that the record of a big block is of. One that is gone may have lain there before: its size is 0. */
 static struct vl_slice *slice_of_big(const struct vl_extent *extent)
 {
     const char *entry = (const char *)extent;
     uint32_t count = vl_get_acquire(&vl_slice_count);
     for (struct vl_slice *slice = vl_slices; slice < vl_slices + count; slice++)
-        if (!vl_slice_has_regions(slice) && entry >= slice->units && entry < (char *)slice->start)
+        if (vl_get_acquire(&slice->size) != 0 && !vl_slice_has_regions(slice) &&
+            entry >= slice->units && entry < (char *)slice->start)
             return slice;
     return NULL;
 }
