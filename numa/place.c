@@ -409,13 +409,12 @@ size_t vl_place_dissolve(struct vl_holding *holding)
 
 /* --- Big blocks --- */
 
-static void *big_from_slices(enum vl_slice_kind kind, unsigned place, size_t bytes,
-                                           size_t align, struct vl_holding *holder, bool *zeroed)
+static void *big_from_slices(enum vl_slice_kind kind, unsigned place, size_t bytes, size_t align,
+                             struct vl_holding *holder, bool *zeroed)
 {
     FOR_SLICES(slice, kind, place)
     {
-        void *block =
-            vl_big_heap_take(&vl_big_heaps[slice->number], bytes, align, holder, zeroed);
+        void *block = vl_big_heap_take(&vl_big_heaps[slice->number], bytes, align, holder, zeroed);
         if (block != NULL)
             return block;
     }
@@ -490,13 +489,14 @@ void *vl_place_big_at(unsigned place, size_t bytes, size_t align, struct vl_hold
     void *block = NULL;
     if (place != VL_PLACE_ANYWHERE)
         block = take_big(VL_SLICE_PLACED, place, bytes, align, holder, zeroed);
-    return block != NULL ? block : take_big(VL_SLICE_BIG, VL_PLACE_ANYWHERE, bytes, align, holder, zeroed);
+    return block != NULL ? block
+                         : take_big(VL_SLICE_BIG, VL_PLACE_ANYWHERE, bytes, align, holder, zeroed);
 }
 
 void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
 {
-    unsigned place = vl_unlikely(vl_placement_ordered) ? vl_placement_order(bytes, holder)
-                                                       : VL_PLACE_ANYWHERE;
+    unsigned place =
+        vl_unlikely(vl_placement_ordered) ? vl_placement_order(bytes, holder) : VL_PLACE_ANYWHERE;
     return vl_place_big_at(place, bytes, align, holder, zeroed);
 }
 
