@@ -15,7 +15,7 @@ static struct {
 /* Not in children, who would know nothing of it. */
 static char *map(size_t size)
 {
-    char *start = vl_os->map_hugetlb(size, VL_REGION_SHIFT);
+    char *start = vl_os->map_hugetlb(size, VL_REGION_SHIFT, NULL);
     if (start != NULL)
         vl_os->advise(start, size, VL_ADVICE_ALONE);
     return start;
@@ -32,7 +32,7 @@ char *vl_stock_map(uint64_t bytes, size_t *got)
         return start;
     while (too_much - fits > VL_REGION_SIZE) {
         size_t size = fits + vl_round_up((too_much - fits) / 2, VL_REGION_SIZE);
-        start = vl_os->map_hugetlb(size, VL_REGION_SHIFT);
+        start = vl_os->map_hugetlb(size, VL_REGION_SHIFT, NULL);
         if (start != NULL)
             vl_os->unreserve(start, size);
         *(start != NULL ? &fits : &too_much) = size;

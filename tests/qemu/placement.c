@@ -6,7 +6,8 @@
  *      placement overflow MEGABYTES  more than the smallest node has, from a thread there
  *      placement policy              whatever numactl or a cpuset has ordered
  *      placement placed MEGABYTES    blocks that are asked for on a node, spread, or here
- *      placement spread MEGABYTES    one block that one thread touches, and that is to be on all nodes
+ *      placement spread MEGABYTES    one block that one thread touches, and as many small ones, that are to be
+ *                                    on all nodes
  *      placement local MEGABYTES     blocks that others touch, and that are to be where they were taken
  *      placement tier MEGABYTES NODE,...   blocks from that size on, which are to be on these nodes
  *      placement audit               what valloc says of all that, against what is so
@@ -893,19 +894,37 @@ static void judge_small_on_nodes(void)
 }
 
 /* By how much the node that has least has less than its share. Huge pages may not come out even. */
+static void judge_shares(const char *title, const struct census *census, size_t bytes)
+{
+    size_t nodes_wanted = (size_t)__builtin_popcountll(with_memory), least = bytes / PAGE;
+    for (unsigned node = 0; node < node_count; node++)
+        if ((with_memory >> node & 1) != 0 && census->on[node] < least)
+            least = census->on[node];
+    double lack = (double)bytes / (double)nodes_wanted - (double)(least * PAGE);
+    if (!at_most(2, lack < 0 ? 0 : lack / (double)MB, "MB below a node's share", title))
+        show("spread over", (unsigned)nodes_wanted, census);
+}
+
 static void judge_spread(const char *title, size_t bytes)
 {
     struct census census = {0};
-    size_t nodes_wanted = (size_t)__builtin_popcountll(with_memory), least = bytes / PAGE;
     memset(big_block, 1, bytes);
     count_range(&census, big_block, bytes);
-    for (unsigned node = 0; node < node_count; node++)
-        if ((with_memory >> node & 1) != 0 && census.on[node] < least)
-            least = census.on[node];
-    double lack = (double)bytes / (double)nodes_wanted - (double)(least * PAGE);
-    if (!at_most(2, lack < 0 ? 0 : lack / (double)MB, "MB below a node's share", title))
-        show("spread over", (unsigned)nodes_wanted, &census);
+    judge_shares(title, &census, bytes);
     free(big_block);
+}
+
+/* Blocks of a huge page each, which are as even as one large block. */
+static void judge_spread_blocks(const char *title, size_t count)
+{
+    static struct block blocks[64];
+    struct census census = {0};
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = allocate(2 * MB);
+        count_range(&census, blocks[i].start, blocks[i].bytes);
+    }
+    judge_shares(title, &census, count * 2 * MB);
+    free_all(blocks, count);
 }
 
 static void *(*local_function)(size_t size);
@@ -983,6 +1002,7 @@ static void spread(size_t megabytes)
 {
     take(malloc(megabytes * MB));
     judge_spread("big block, touched by one thread", megabytes * MB);
+    judge_spread_blocks("blocks of 2 MB, touched by one thread", megabytes / 2);
 }
 
 static void local(size_t megabytes)
