@@ -534,8 +534,10 @@ bool vl_big_heap_next(struct vl_big_heap *heap, char **start, size_t *size, size
             *size = (size_t)extent->grains << VL_GRAIN_SHIFT;
             *bytes = extent->bytes;
         }
-        /* Where extents have joined since, this is the middle of one: its end will come. */
-        grain += extent->state == VL_EXTENT_NONE ? 1 : extent->grains;
+        /* Where extents have joined since, this is the middle of one: its end will come. In the child of a
+         * fork it may be one whose length another thread was about to note. */
+        bool known = extent->state != VL_EXTENT_NONE && extent->grains != 0;
+        grain += known ? extent->grains : 1;
         if (looked % LOOKED_AT_ONCE == LOOKED_AT_ONCE - 1) {
             vl_unlock(&heap->lock);
             vl_lock(&heap->lock);

@@ -1504,6 +1504,20 @@ START_TEST(a_child_without_its_giants)
 }
 END_TEST
 
+/* Another thread was about to note how long a free extent is. */
+START_TEST(a_child_of_half_an_extent)
+{
+    char *block = take_giant(GB), *gap = take(4 * MB), *behind = take_giant(GB);
+    give(gap);
+    heap.extents.table[(size_t)(gap - (char *)heap.slice->start) >> VL_GRAIN_SHIFT].grains = 0;
+    heap.lock.word = VL_LOCK_HELD;
+    fake_os_forget();
+    fake_os_fail(FAKE_PRESENT, 2, ENOENT);
+    vl_big_heap_after_fork(&heap);
+    ck_assert(is_accessible(block) && !is_accessible(behind));
+}
+END_TEST
+
 /* One of those that a test holds is changed or given back, or there is one more. */
 static void change_giants(char *blocks[4], size_t bytes[4], uint64_t *random)
 {
@@ -1674,6 +1688,7 @@ Suite *vl_suite(void)
     tcase_add_loop_test(giants, a_giant_block_that_is_lost, 1, 4);
     tcase_add_test(giants, giants_that_do_not_go_back);
     tcase_add_loop_test(giants, a_child_without_its_giants, 0, 2);
+    tcase_add_test(giants, a_child_of_half_an_extent);
     tcase_add_test(giants, giants_at_random);
     suite_add_tcase(suite, giants);
 
