@@ -15,6 +15,7 @@
  *      placement reserve MEGABYTES...  what has been fetched ahead of the kernel's pools of pages of 2 MB,
  *                                    so much on each node, and who uses it
  *      placement giants              blocks in pages of 1 GB, of which each node's pool has one
+ *      placement spread-giants       the same, on two nodes, under VALLOC_LARGE_POLICY=interleave
  *
  * It links no malloc, so any can be preloaded; `placed` and `audit` look for valloc's own functions. It asks
  * the kernel where pages are (move_pages), never the clock: an emulator's time means nothing. Each finding
@@ -919,6 +920,8 @@ static void judge_spread_blocks(const char *title, size_t count)
 {
     static struct block blocks[64];
     struct census census = {0};
+    if (count > sizeof blocks / sizeof *blocks)
+        die("too many blocks");
     for (size_t i = 0; i < count; i++) {
         blocks[i] = allocate(2 * MB);
         count_range(&census, blocks[i].start, blocks[i].bytes);
@@ -1169,6 +1172,20 @@ static void play_giants(void)
     judge_giants(0, "a page of each node, freed");
 }
 
+/* Of two gigabytes side by side, one after the other, with both pools full: their addresses tell the nodes. */
+static void play_spread_giants(void)
+{
+    struct block block = allocate(GB);
+    unsigned other = pool_used(homes[0], GB) != 0 ? 1 : 0;
+    judge_giants((size_t)2 >> other, "spread, 1 GB");
+    free(block.start);
+    take(malloc(GB - 64 * KB)); /* too small for such a page, and in the way */
+    block = allocate(GB);
+    judge_giants((size_t)1 << other, "spread, the next 1 GB");
+    free(block.start);
+    free(big_block);
+}
+
 int main(int argc, char **argv)
 {
     const char *scenario = argc > 1 ? argv[1] : "";
@@ -1200,8 +1217,10 @@ int main(int argc, char **argv)
         reserve(argv + 2, argc - 2);
     else if (strcmp(scenario, "giants") == 0)
         play_giants();
+    else if (strcmp(scenario, "spread-giants") == 0)
+        play_spread_giants();
     else {
-        fprintf(stderr, "usage: placement small|policy|audit|giants\n"
+        fprintf(stderr, "usage: placement small|policy|audit|giants|spread-giants\n"
                         "       placement big|overflow|placed|spread|local MEGABYTES\n"
                         "       placement tier MEGABYTES NODE,...\n"
                         "       placement bound [N]\n"
