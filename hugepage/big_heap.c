@@ -273,7 +273,7 @@ static void note_pages(struct vl_big_heap *heap, void *block, const struct backi
  * lost. */
 static bool take_hugetlb(struct vl_big_heap *heap, void *block, size_t bytes)
 {
-    bool giants = vl_options.hugepage_mode == VL_HUGEPAGE_GIANT;
+    bool giants = vl_options.hugepage_mode == VL_HUGEPAGE_GIANT && bytes >= VL_GIANT_SIZE;
     size_t size = vl_round_down((size_t)grains_for(bytes) << VL_GRAIN_SHIFT, VL_REGION_SIZE);
     struct backing of = {.size = size, .giants = giants ? vl_round_down(size, VL_GIANT_SIZE) : 0};
     if (take_pages(heap, block, &of) != VL_HUGETLB_LOST) {

@@ -1397,6 +1397,17 @@ START_TEST(asked_for_pages_of_2_mb_only)
 END_TEST
 
 /* It is cut between two pages, if at all, and what it gives up goes back to the pool. */
+/* A page less than 1 GB is no gigabyte, though it takes as many grains as one. */
+START_TEST(almost_a_gigabyte)
+{
+    char *block = take(GB - 4096);
+    check_pools(0, (unsigned)(GB / VL_REGION_SIZE));
+    check_refusals(0, 0);
+    give(block);
+    check_giants_are_back();
+}
+END_TEST
+
 START_TEST(a_giant_block_gets_smaller)
 {
     char *block = take_giant(3 * GB + 100 * MB);
@@ -1682,6 +1693,7 @@ Suite *vl_suite(void)
     tcase_add_test(giants, a_block_below_a_gigabyte);
     tcase_add_test(giants, a_gigabyte_that_begins_elsewhere);
     tcase_add_test(giants, asked_for_pages_of_2_mb_only);
+    tcase_add_test(giants, almost_a_gigabyte);
     tcase_add_test(giants, a_giant_block_gets_smaller);
     tcase_add_test(giants, a_giant_block_gets_too_small);
     tcase_add_test(giants, a_giant_block_grows);
