@@ -50,8 +50,8 @@ void *vl_placed_take(unsigned place, size_t size)
         vl_trim_for_want();
         block = take(heap, place, size);
     }
+    /* Called from a hook of the mmap that is to give us memory. */
     if (vl_unlikely(block == NULL) && vl_place_is_making())
-        /* Called from a hook of the mmap that is to give us memory. */
         return vl_alloc_or(vl_take_block, size);
     if (vl_unlikely(block == NULL))
         errno = ENOMEM;
