@@ -95,11 +95,17 @@ static bool find_fallbacks(const struct vl_audit *audit, struct vl_text *text)
 
 /* --- Threads that are not where they should be --- */
 
+/* In big blocks that lie where they are touched first: what has a place is where somebody wanted it. */
+static uint64_t touched_big(const struct vl_census_node *node)
+{
+    return node->here_big - node->here_placed;
+}
+
 static uint64_t big_bytes(const struct vl_audit *audit)
 {
     uint64_t sum = 0;
     for (unsigned node = 0; node < audit->count; node++)
-        sum += audit->census.nodes[node].here_big;
+        sum += touched_big(&audit->census.nodes[node]);
     return sum;
 }
 
@@ -136,13 +142,13 @@ static bool find_one_sided(const struct vl_audit *audit, struct vl_text *text)
     uint64_t sum = big_bytes(audit);
     const struct vl_census_node *nodes = audit->census.nodes;
     for (unsigned node = 0; node < audit->count; node++) {
-        most = nodes[node].here_big > nodes[most].here_big ? node : most;
+        most = touched_big(&nodes[node]) > touched_big(&nodes[most]) ? node : most;
         settled += audit->nodes[node].threads != 0;
     }
-    if (sum < ONE_SIDED_MIN || nodes[most].here_big * 100 < sum * ONE_SIDED_PERCENT ||
+    if (sum < ONE_SIDED_MIN || touched_big(&nodes[most]) * 100 < sum * ONE_SIDED_PERCENT ||
         settled < 2 || 2 * audit->nodes[most].threads >= audit->threads)
         return false;
-    vl_text_percent(text, nodes[most].here_big, sum);
+    vl_text_percent(text, touched_big(&nodes[most]), sum);
     bytes(text, " of ", sum, " in big blocks lie");
     number(text, " on node ", (uint64_t)audit->nodes[most].id, "");
     number(text, ", threads run on ", settled,

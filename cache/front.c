@@ -126,8 +126,7 @@ static void *take_slowly(size_t size)
     return vl_fill_fresh(allocate(size, VL_MIN_ALIGN, &zeroed), size);
 }
 
-/* What a call of any kind comes to; who calls this counts it. */
-static void *take_block(size_t size)
+void *vl_take_block(size_t size)
 {
     void *object = take_at_once(size);
     return object != NULL ? object : take_slowly(size);
@@ -155,7 +154,7 @@ void *vl_alloc_aligned(size_t align, size_t size)
 
 static void *calloc_slow(size_t size)
 {
-    void *object = take_block(size);
+    void *object = vl_take_block(size);
     vl_note(VL_COUNT_CALLOC);
     return object;
 }
@@ -309,13 +308,13 @@ static void *alloc_beside(const struct vl_slice *slice, const void *block, size_
     bool placed = slice != NULL && slice->kind == VL_SLICE_PLACED;
     if (placed)
         return vl_placed_take(slice->node, size);
-    return size > have && size >= VL_REGION_SIZE ? take_grown(size) : vl_alloc_or(take_block, size);
+    return size > have && size >= VL_REGION_SIZE ? take_grown(size) : vl_alloc_or(vl_take_block, size);
 }
 
 static void *resize(void *block, size_t size)
 {
     if (block == NULL)
-        return vl_alloc_or(take_block, size);
+        return vl_alloc_or(vl_take_block, size);
     struct vl_slice *slice = slice_of(block, "realloc");
     size_t have = bytes_at(slice, block, "realloc");
     if (size > PTRDIFF_MAX)

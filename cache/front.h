@@ -17,6 +17,9 @@
 void *vl_alloc_slow(size_t size);
 void vl_free_slow(void *block);
 
+/* What a call of any kind comes to; who calls this counts it. */
+void *vl_take_block(size_t size);
+
 /* `slow` is what counts the call under its name. */
 static inline void *vl_alloc_or(void *(*slow)(size_t size), size_t size)
 {

@@ -41,19 +41,26 @@ static void *take(struct vl_heap *heap, unsigned place, size_t size)
 void *vl_placed_take(unsigned place, size_t size)
 {
     if (size > PTRDIFF_MAX || !vl_start())
-        return vl_alloc(size);
+        return vl_alloc_or(vl_take_block, size);
     struct vl_heap *heap = size < VL_BIG_MIN ? other_heap(place) : NULL;
     if (size < VL_BIG_MIN && heap == NULL)
-        return vl_alloc(size);
+        return vl_alloc_or(vl_take_block, size);
     void *block = take(heap, place, size);
     if (vl_unlikely(block == NULL)) {
         vl_trim_for_want();
         block = take(heap, place, size);
     }
+    /* Called from a hook of the mmap that is to give us memory. */
     if (vl_unlikely(block == NULL) && vl_place_is_making())
-        return vl_alloc(size); /* called from a hook of the mmap that is to give us memory */
+        return vl_alloc_or(vl_take_block, size);
     if (vl_unlikely(block == NULL))
         errno = ENOMEM;
-    vl_note(VL_COUNT_MALLOC);
     return vl_fill_fresh(block, size);
+}
+
+void *vl_placed_alloc(unsigned place, size_t size)
+{
+    void *block = vl_placed_take(place, size);
+    vl_note(VL_COUNT_MALLOC);
+    return block;
 }

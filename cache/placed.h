@@ -12,7 +12,10 @@
 
 #include "cache/heap.h"
 
-/* NULL with ENOMEM where there is no memory anywhere. */
+/* NULL with ENOMEM where there is no memory anywhere. Who calls this counts it; */
 void *vl_placed_take(unsigned place, size_t size);
+
+/* or it counts as malloc. */
+void *vl_placed_alloc(unsigned place, size_t size);
 
 #endif

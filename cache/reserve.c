@@ -156,7 +156,8 @@ static void hand_over(struct part *part, unsigned node)
     if (part->size == 0)
         return;
     if (part->heap == NULL) {
-        vl_stock_add(vl_topology.ids[node], part->start, part->size, populated);
+        vl_stock_add(vl_topology.bind ? (int)vl_topology.ids[node] : -1, part->start, part->size,
+                     populated);
         return;
     }
     if (populated < part->size) /* steps behind it may have been done */

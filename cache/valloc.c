@@ -59,7 +59,7 @@ void *valloc_onnode(size_t size, int node)
     unsigned place = VL_PLACE_ANYWHERE;
     vl_start(); /* false from inside the start: no nodes are known then, and any number will do */
     if (vl_placement_on(node, &place))
-        return vl_placed_take(place, size);
+        return vl_placed_alloc(place, size);
     errno = EINVAL;
     return NULL;
 }
@@ -67,13 +67,13 @@ void *valloc_onnode(size_t size, int node)
 void *valloc_interleaved(size_t size)
 {
     vl_start();
-    return vl_placed_take(vl_placement_spread(), size);
+    return vl_placed_alloc(vl_placement_spread(), size);
 }
 
 void *valloc_local(size_t size)
 {
     vl_start();
-    return vl_placed_take(size < VL_BIG_MIN ? VL_PLACE_ANYWHERE : vl_placement_here(), size);
+    return vl_placed_alloc(size < VL_BIG_MIN ? VL_PLACE_ANYWHERE : vl_placement_here(), size);
 }
 
 void valloc_count_calls(int on)

@@ -36,7 +36,8 @@
     o(THREAD_CACHE, thread_cache_bytes, SIZE, MB(1), 0, TB(1), "",                                \
       "bytes of free objects that a thread may keep for itself")                                  \
     o(LARGE_CACHE, large_cache_bytes, SIZE, VL_SIZE_AUTO, 0, TB(64), "auto",                      \
-      "bytes of freed big blocks kept for reuse; auto: up to the peak, at least 16M")                \
+      "bytes of freed big blocks kept for reuse, at each place (valloc_onnode(3)); auto: up to the " \
+      "peak there, at least 16M")                                                                    \
     o(LIMIT_SOFT, limit_soft, LIMIT, VL_LIMIT_NONE, MB(1), TB(64), "none",                        \
       "memory of the heaps above which all that is free goes back at once")                       \
     o(LIMIT_HARD, limit_hard, LIMIT, VL_LIMIT_NONE, MB(1), TB(64), "none",                        \

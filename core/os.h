@@ -76,8 +76,9 @@ struct vl_os {
     int (*spread)(void *start, size_t size, const struct vl_node_mask *nodes, enum vl_spread how);
 
     /* A mapping of its own of the kernel's pool of huge pages of 1 << page_shift bytes, which are
-     * set aside for it; NULL where the pool has too few. They are there once it is populated. */
-    void *(*map_hugetlb)(size_t size, unsigned page_shift);
+     * set aside for it; NULL where the pool has too few. They are there once it is populated. What is
+     * spread gets the nodes that pages at `place`, a multiple of their size, would get. */
+    void *(*map_hugetlb)(size_t size, unsigned page_shift, const void *place);
     /* Moves the mapping [from, from+size) over what is mapped at `to`; nothing stays at `from`. If
      * that fails, there may be a hole at `to`. */
     int (*replace)(void *to, void *from, size_t size);

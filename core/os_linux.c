@@ -214,10 +214,15 @@ uint64_t vl_os_peak_bytes(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }
 
-static void *map(void *start, size_t size, int access, int flags)
+static void *map_with(void *start, size_t size, int access, int flags, off_t offset)
 {
     vl_add(&vl_os_maps, 1);
-    return mmap(start, size, access, flags, -1, 0);
+    return mmap(start, size, access, flags, -1, offset);
+}
+
+static void *map(void *start, size_t size, int access, int flags)
+{
+    return map_with(start, size, access, flags, 0);
 }
 
 static void *os_reserve(size_t size)
@@ -319,12 +324,15 @@ static int os_spread(void *start, size_t size, const struct vl_node_mask *nodes,
     return prefer(start, size, modes[how], nodes, 0);
 }
 
-/* Not with MAP_NORESERVE: after a fork, the parent could not write without more pages. */
-static void *os_map_hugetlb(size_t size, unsigned page_shift)
+/* Not with MAP_NORESERVE: after a fork, the parent could not write without more pages. Such a mapping is of a
+ * file that the kernel makes for it, and pages are spread by their offset in that, not by their address. */
+static void *os_map_hugetlb(size_t size, unsigned page_shift, const void *place)
 {
     void *start = MAP_FAILED;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (int)(page_shift << MAP_HUGE_SHIFT);
-    (void)QUIETLY((start = map(NULL, size, PROT_READ | PROT_WRITE, flags)) != MAP_FAILED);
+    off_t offset = (off_t)(uintptr_t)place;
+    (void)QUIETLY((start = map_with(NULL, size, PROT_READ | PROT_WRITE, flags, offset)) !=
+                  MAP_FAILED);
     return start == MAP_FAILED ? NULL : start;
 }
 

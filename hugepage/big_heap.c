@@ -283,7 +283,7 @@ static void note_pages(struct vl_big_heap *heap, void *block, const struct backi
  * lost. */
 static bool take_hugetlb(struct vl_big_heap *heap, void *block, size_t bytes)
 {
-    bool giants = vl_options.hugepage_mode == VL_HUGEPAGE_GIANT;
+    bool giants = vl_options.hugepage_mode == VL_HUGEPAGE_GIANT && bytes >= VL_GIANT_SIZE;
     size_t size = vl_round_down((size_t)grains_for(bytes) << VL_GRAIN_SHIFT, VL_REGION_SIZE);
     struct backing of = {.size = size, .giants = giants ? vl_round_down(size, VL_GIANT_SIZE) : 0};
     if (take_pages(heap, block, &of) != VL_HUGETLB_LOST) {
@@ -546,8 +546,10 @@ bool vl_big_heap_next(struct vl_big_heap *heap, char **start, size_t *size, size
             *size = (size_t)extent->grains << VL_GRAIN_SHIFT;
             *bytes = extent->bytes;
         }
-        /* Where extents have joined since, this is the middle of one: its end will come. */
-        grain += extent->state == VL_EXTENT_NONE ? 1 : extent->grains;
+        /* Where extents have joined since, this is the middle of one: its end will come. In the child of a
+         * fork it may be one whose length another thread was about to note. */
+        bool known = extent->state != VL_EXTENT_NONE && extent->grains != 0;
+        grain += known ? extent->grains : 1;
         if (looked % LOOKED_AT_ONCE == LOOKED_AT_ONCE - 1) {
             vl_unlock(&heap->lock);
             vl_lock(&heap->lock);

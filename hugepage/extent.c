@@ -319,9 +319,9 @@ void vl_extent_set_pieces(struct vl_extent *extent, const uint32_t *grains, unsi
 void vl_extent_set_hugetlb(struct vl_extent *extent, uint32_t grains, uint32_t giant)
 {
     VL_CHECK(giant <= grains && grains > 1);
-    extent->hugetlb = true;
-    extent->seam = grains;
     extent[1].seam = giant;
+    extent->seam = grains;
+    extent->hugetlb = true; /* last: the child of a fork may see what is done so far */
     extent->pieces = VL_EXTENT_PIECES_MAX;
 }
 

@@ -32,13 +32,14 @@ bool vl_hugetlb_wants_giants(void)
     return vl_options.hugepage_mode == VL_HUGEPAGE_GIANT && !vl_get(&giant.useless);
 }
 
-/* Pages of the pool with memory, of a slice but not in it yet; NULL where it is short. */
-static void *pages_for(const struct kind *kind, const struct vl_slice *slice, size_t size)
+/* Pages of the pool with memory, which are to go to a place in a slice; NULL where it is short. */
+static void *pages_for(const struct kind *kind, const struct vl_slice *slice, const void *start,
+                       size_t size)
 {
     void *pages = kind == &huge ? vl_stock_take(slice, size) : NULL;
     if (pages != NULL)
         return pages;
-    pages = vl_os->map_hugetlb(size, kind->shift);
+    pages = vl_os->map_hugetlb(size, kind->shift, slice->spread != NULL ? start : NULL);
     if (pages == NULL)
         return NULL;
     vl_slice_bind(slice, pages, size);
@@ -51,7 +52,7 @@ static void *pages_for(const struct kind *kind, const struct vl_slice *slice, si
 static enum vl_hugetlb_result try(struct kind *kind, const struct vl_slice *slice, void *start,
                                   size_t size)
 {
-    void *pages = pages_for(kind, slice, size);
+    void *pages = pages_for(kind, slice, start, size);
     if (pages == NULL)
         return VL_HUGETLB_SHORT;
     if (vl_os->replace(start, pages, size) == 0)

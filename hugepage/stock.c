@@ -7,7 +7,7 @@ static struct {
     struct vl_lock lock;
     _Atomic uint32_t count;
     struct stock {
-        unsigned node;
+        int node;          /* -1: bound to none */
         char *start, *end; /* of what is left */
     } stocks[STOCKS_MAX];
 } all;
@@ -15,7 +15,7 @@ static struct {
 /* Not in children, who would know nothing of it. */
 static char *map(size_t size)
 {
-    char *start = vl_os->map_hugetlb(size, VL_REGION_SHIFT);
+    char *start = vl_os->map_hugetlb(size, VL_REGION_SHIFT, NULL);
     if (start != NULL)
         vl_os->advise(start, size, VL_ADVICE_ALONE);
     return start;
@@ -32,7 +32,7 @@ char *vl_stock_map(uint64_t bytes, size_t *got)
         return start;
     while (too_much - fits > VL_REGION_SIZE) {
         size_t size = fits + vl_round_up((too_much - fits) / 2, VL_REGION_SIZE);
-        start = vl_os->map_hugetlb(size, VL_REGION_SHIFT);
+        start = vl_os->map_hugetlb(size, VL_REGION_SHIFT, NULL);
         if (start != NULL)
             vl_os->unreserve(start, size);
         *(start != NULL ? &fits : &too_much) = size;
@@ -50,7 +50,7 @@ static uint64_t left(void)
     return bytes;
 }
 
-void vl_stock_add(unsigned node, char *start, size_t size, size_t populated)
+void vl_stock_add(int node, char *start, size_t size, size_t populated)
 {
     vl_lock(&all.lock);
     uint32_t count = vl_get(&all.count);
@@ -65,24 +65,26 @@ void vl_stock_add(unsigned node, char *start, size_t size, size_t populated)
         vl_os->unreserve(start + populated, size - populated);
 }
 
-static bool is_of(const struct stock *stock, const struct vl_slice *slice, unsigned here)
+/* The node of whose pages a slice may have some; -1: of no node's. `first`: of the first stock. */
+static int node_for(const struct vl_slice *slice, int first)
 {
-    return slice->spread == NULL && stock->node == (slice->bind ? slice->bind_node : here);
+    unsigned cpu, here;
+    if (slice->bind)
+        return slice->bind_node;
+    return first >= 0 && vl_os->where(&cpu, &here) == 0 ? (int)here : first;
 }
 
 char *vl_stock_take(const struct vl_slice *slice, size_t size)
 {
     uint32_t count = vl_get_acquire(&all.count);
-    if (vl_likely(count == 0))
+    if (vl_likely(count == 0) || slice->spread != NULL)
         return NULL;
-    unsigned cpu, here;
-    if (count == 1 || vl_os->where(&cpu, &here) != 0)
-        here = all.stocks[0].node;
+    int node = node_for(slice, all.stocks[0].node); /* either all are bound or none is */
     char *taken = NULL;
     vl_lock(&all.lock);
     for (uint32_t i = 0; i < count && taken == NULL; i++) {
         struct stock *stock = &all.stocks[i];
-        if (is_of(stock, slice, here) && (size_t)(stock->end - stock->start) >= size) {
+        if (stock->node == node && (size_t)(stock->end - stock->start) >= size) {
             taken = stock->start;
             stock->start += size;
         }

@@ -21,10 +21,12 @@
  * there yet. *got: how much that is. NULL if there is nothing. */
 char *vl_stock_map(uint64_t bytes, size_t *got);
 
-/* The first `populated` bytes of it become the stock of a node, by the kernel's number; the rest is unmapped. */
-void vl_stock_add(unsigned node, char *start, size_t size, size_t populated);
+/* The first `populated` bytes of it, which were bound to a node, become its stock, by the kernel's number; the
+ * rest is unmapped. -1: they lie wherever the kernel had them. */
+void vl_stock_add(int node, char *start, size_t size, size_t populated);
 
-/* Populated pages for a slice, of its node or the one that the thread runs on; NULL if there are not so many. */
+/* Populated pages for a slice: of its node; or, for one that is not bound, of the node that the thread runs on or
+ * of none. NULL if there are not so many. */
 char *vl_stock_take(const struct vl_slice *slice, size_t size);
 
 /* Gives back what is left. */

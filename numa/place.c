@@ -360,13 +360,14 @@ void vl_place_give_run(const struct vl_slice *slice, const void *start)
                       vl_page_in_region(slice, start));
 }
 
-/* The slice that the record of a big block is of. */
+/* The slice that the record of a big block is of. One that is gone may have lain there before: its size is 0. */
 static struct vl_slice *slice_of_big(const struct vl_extent *extent)
 {
     const char *entry = (const char *)extent;
     uint32_t count = vl_get_acquire(&vl_slice_count);
     for (struct vl_slice *slice = vl_slices; slice < vl_slices + count; slice++)
-        if (!vl_slice_has_regions(slice) && entry >= slice->units && entry < (char *)slice->start)
+        if (vl_get_acquire(&slice->size) != 0 && !vl_slice_has_regions(slice) &&
+            entry >= slice->units && entry < (char *)slice->start)
             return slice;
     return NULL;
 }
@@ -408,13 +409,12 @@ size_t vl_place_dissolve(struct vl_holding *holding)
 
 /* --- Big blocks --- */
 
-static void *big_from_slices(enum vl_slice_kind kind, unsigned place, size_t bytes,
-                                           size_t align, struct vl_holding *holder, bool *zeroed)
+static void *big_from_slices(enum vl_slice_kind kind, unsigned place, size_t bytes, size_t align,
+                             struct vl_holding *holder, bool *zeroed)
 {
     FOR_SLICES(slice, kind, place)
     {
-        void *block =
-            vl_big_heap_take(&vl_big_heaps[slice->number], bytes, align, holder, zeroed);
+        void *block = vl_big_heap_take(&vl_big_heaps[slice->number], bytes, align, holder, zeroed);
         if (block != NULL)
             return block;
     }
@@ -489,13 +489,14 @@ void *vl_place_big_at(unsigned place, size_t bytes, size_t align, struct vl_hold
     void *block = NULL;
     if (place != VL_PLACE_ANYWHERE)
         block = take_big(VL_SLICE_PLACED, place, bytes, align, holder, zeroed);
-    return block != NULL ? block : take_big(VL_SLICE_BIG, VL_PLACE_ANYWHERE, bytes, align, holder, zeroed);
+    return block != NULL ? block
+                         : take_big(VL_SLICE_BIG, VL_PLACE_ANYWHERE, bytes, align, holder, zeroed);
 }
 
 void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *zeroed)
 {
-    unsigned place = vl_unlikely(vl_placement_ordered) ? vl_placement_order(bytes, holder)
-                                                       : VL_PLACE_ANYWHERE;
+    unsigned place =
+        vl_unlikely(vl_placement_ordered) ? vl_placement_order(bytes, holder) : VL_PLACE_ANYWHERE;
     return vl_place_big_at(place, bytes, align, holder, zeroed);
 }
 

@@ -155,6 +155,7 @@ static int map_hugetlb(struct fake_os_record *what)
     unsigned pages = (unsigned)(what->size / pool->page_size);
     ck_assert_uint_eq(what->page_size, pool->page_size);
     ck_assert_uint_eq(what->size % pool->page_size, 0);
+    ck_assert_uint_eq((uintptr_t)what->to % pool->page_size, 0);
     if (pages > pool->left)
         return -ENOMEM;
     ck_assert_uint_le(world.pages_mapped + pages, POOL_PAGES_MAX);
@@ -304,10 +305,12 @@ static int fake_spread(void *start, size_t size, const struct vl_node_mask *node
         .call = FAKE_SPREAD, .start = start, .size = size, .how = how, .nodes = nodes->words[0]});
 }
 
-static void *fake_map_hugetlb(size_t size, unsigned page_shift)
+static void *fake_map_hugetlb(size_t size, unsigned page_shift, const void *place)
 {
-    struct fake_os_record what = {
-        .call = FAKE_MAP_HUGETLB, .size = size, .page_size = (size_t)1 << page_shift};
+    struct fake_os_record what = {.call = FAKE_MAP_HUGETLB,
+                                  .size = size,
+                                  .page_size = (size_t)1 << page_shift,
+                                  .to = (void *)(uintptr_t)place};
     return call(&what) == 0 ? what.start : NULL;
 }
 

@@ -63,7 +63,7 @@ struct fake_os_record {
     unsigned node;         /* BIND: the kernel's number */
     enum vl_spread how;    /* SPREAD */
     unsigned long nodes;   /* SPREAD: a bit each, of the first */
-    void *to;              /* MOVE, REPLACE */
+    void *to;              /* MOVE, REPLACE; MAP_HUGETLB: where it is to go */
     size_t page_size;      /* MAP_HUGETLB */
     int error;             /* 0, or why it failed */
 };

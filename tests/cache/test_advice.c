@@ -205,6 +205,20 @@ START_TEST(one_node_with_threads_is_not_several)
 }
 END_TEST
 
+/* Who touches them first does not matter, and the kernel does not move them. */
+START_TEST(placed_blocks_lie_where_they_are_wanted)
+{
+    put_big(1, 100 * MB_BYTES);
+    audit.census.nodes[1].here_placed = 40 * MB_BYTES;
+    ck_assert_int_eq(advised(), VL_FINDING_NONE);
+    audit.nodes[0].rehomed = 100;
+    audit.balances = true;
+    audit.census.nodes[1].here_placed = 100 * MB_BYTES;
+    ck_assert_int_eq(advised(), VL_FINDING_MOVING);
+    ck_assert_ptr_null(strstr(line, "numa_balancing"));
+}
+END_TEST
+
 START_TEST(gravest_comes_first)
 {
     put_big(1, 100 * MB_BYTES);
@@ -262,6 +276,7 @@ Suite *vl_suite(void)
     tcase_add_test(advice, frees_are_remote);
     tcase_add_test(advice, big_blocks_are_on_one_side);
     tcase_add_test(advice, one_node_with_threads_is_not_several);
+    tcase_add_test(advice, placed_blocks_lie_where_they_are_wanted);
     tcase_add_test(advice, gravest_comes_first);
     tcase_add_test(advice, long_numbers_fit);
     suite_add_tcase(suite, advice);

@@ -260,6 +260,22 @@ START_TEST(filled_and_counted)
 }
 END_TEST
 
+/* Where it stays, and where it moves. */
+START_TEST(resizing_counts_as_that)
+{
+    vl_count_calls(true);
+    void *block = valloc_onnode(20 * MB, 2);
+    valloc_onnode(20 * MB, 2);
+    fake_os_fail_from(FAKE_MOVE, 1, ENOMEM);
+    uint64_t before = vl_counter_sum(VL_COUNT_MALLOC);
+    block = vl_resize(block, 40 * MB);
+    block = vl_resize(block, 1000);
+    ck_assert_ptr_nonnull(block);
+    ck_assert_uint_eq(vl_counter_sum(VL_COUNT_MALLOC), before);
+    ck_assert_uint_eq(vl_counter_sum(VL_COUNT_REALLOC), 2);
+}
+END_TEST
+
 /* Bound twice, by the object and by the slice: what the object wanted does not outlive it. */
 START_TEST(objects_follow_the_variable)
 {
@@ -400,6 +416,7 @@ Suite *vl_suite(void)
     tcase_add_test(alike, statistics_count_them);
     tcase_add_test(alike, walks_tell_their_node);
     tcase_add_test(alike, filled_and_counted);
+    tcase_add_test(alike, resizing_counts_as_that);
     suite_add_tcase(suite, alike);
 
     TCase *poor = timed_case("poor", 20);

@@ -1433,6 +1433,17 @@ START_TEST(asked_for_pages_of_2_mb_only)
 END_TEST
 
 /* It is cut between two pages, if at all, and what it gives up goes back to the pool. */
+/* A page less than 1 GB is no gigabyte, though it takes as many grains as one. */
+START_TEST(almost_a_gigabyte)
+{
+    char *block = take(GB - 4096);
+    check_pools(0, (unsigned)(GB / VL_REGION_SIZE));
+    check_refusals(0, 0);
+    give(block);
+    check_giants_are_back();
+}
+END_TEST
+
 START_TEST(a_giant_block_gets_smaller)
 {
     char *block = take_giant(3 * GB + 100 * MB);
@@ -1537,6 +1548,20 @@ START_TEST(a_child_without_its_giants)
     give(plain);
     ck_assert_int_eq(block[GB], 0); /* ordinary memory */
     check_giants_are_back();
+}
+END_TEST
+
+/* Another thread was about to note how long a free extent is. */
+START_TEST(a_child_of_half_an_extent)
+{
+    char *block = take_giant(GB), *gap = take(4 * MB), *behind = take_giant(GB);
+    give(gap);
+    heap.extents.table[(size_t)(gap - (char *)heap.slice->start) >> VL_GRAIN_SHIFT].grains = 0;
+    heap.lock.word = VL_LOCK_HELD;
+    fake_os_forget();
+    fake_os_fail(FAKE_PRESENT, 2, ENOENT);
+    vl_big_heap_after_fork(&heap);
+    ck_assert(is_accessible(block) && !is_accessible(behind));
 }
 END_TEST
 
@@ -1706,12 +1731,14 @@ Suite *vl_suite(void)
     tcase_add_test(giants, a_block_below_a_gigabyte);
     tcase_add_test(giants, a_gigabyte_that_begins_elsewhere);
     tcase_add_test(giants, asked_for_pages_of_2_mb_only);
+    tcase_add_test(giants, almost_a_gigabyte);
     tcase_add_test(giants, a_giant_block_gets_smaller);
     tcase_add_test(giants, a_giant_block_gets_too_small);
     tcase_add_test(giants, a_giant_block_grows);
     tcase_add_loop_test(giants, a_giant_block_that_is_lost, 1, 4);
     tcase_add_test(giants, giants_that_do_not_go_back);
     tcase_add_loop_test(giants, a_child_without_its_giants, 0, 2);
+    tcase_add_test(giants, a_child_of_half_an_extent);
     tcase_add_test(giants, giants_at_random);
     suite_add_tcase(suite, giants);
 

@@ -77,6 +77,21 @@ START_TEST(the_user_s_policy_is_left_alone)
 }
 END_TEST
 
+/* A page's node is told by where it will lie, or each block's first page would be on the same. */
+START_TEST(what_is_spread_is_mapped_for_its_place)
+{
+    static const struct vl_node_mask nodes = {{3}};
+    ck_assert_int_eq(take(), VL_HUGETLB_TAKEN);
+    slice->spread = &nodes;
+    ck_assert_int_eq(vl_hugetlb_take(slice, start + STRETCH, STRETCH), VL_HUGETLB_TAKEN);
+    const struct fake_os_record *made;
+    ck_assert_uint_eq(fake_os_records(&made), 8);
+    ck_assert_ptr_null(made[0].to);
+    ck_assert_int_eq(made[4].call, FAKE_MAP_HUGETLB);
+    ck_assert_ptr_eq(made[4].to, start + STRETCH);
+}
+END_TEST
+
 START_TEST(given_back)
 {
     ck_assert_int_eq(take(), VL_HUGETLB_TAKEN);
@@ -157,10 +172,10 @@ END_TEST
 static const struct vl_os *under_hook;
 
 /* As a hook of mmap that allocates. */
-static void *map_with_hook(size_t size, unsigned page_shift)
+static void *map_with_hook(size_t size, unsigned page_shift, const void *place)
 {
     ck_assert_int_eq(vl_hugetlb_take(slice, (char *)slice->start, STRETCH), VL_HUGETLB_SHORT);
-    return under_hook->map_hugetlb(size, page_shift);
+    return under_hook->map_hugetlb(size, page_shift, place);
 }
 
 START_TEST(a_hook_that_allocates)
@@ -411,6 +426,7 @@ Suite *vl_suite(void)
     tcase_add_checked_fixture(steps, start_world, NULL);
     tcase_add_test(steps, bound_before_populated_before_in_place);
     tcase_add_test(steps, the_user_s_policy_is_left_alone);
+    tcase_add_test(steps, what_is_spread_is_mapped_for_its_place);
     tcase_add_test(steps, given_back);
     suite_add_tcase(suite, steps);
 

@@ -36,7 +36,7 @@ static void start_world(void)
     fake_os_set_where(3, 3);
 }
 
-static char *stock_up(unsigned node, unsigned pages)
+static char *stock_up(int node, unsigned pages)
 {
     size_t got;
     fake_os_set_pool(pages);
@@ -110,10 +110,31 @@ START_TEST(nothing_for_what_is_spread)
 }
 END_TEST
 
-/* Where there is one, nobody asks on which node he is. */
-START_TEST(one_stock_is_everybody_s)
+/* Though it is the only one. */
+START_TEST(a_node_s_stock_is_not_for_threads_elsewhere)
 {
-    char *start = stock_up(0, 2);
+    char *start = stock_up(5, 2);
+    slice->bind = false;
+    ck_assert_ptr_null(vl_stock_take(slice, VL_REGION_SIZE));
+    fake_os_set_where(5, 5);
+    ck_assert_ptr_eq(vl_stock_take(slice, VL_REGION_SIZE), start);
+}
+END_TEST
+
+/* As under numactl: nobody knows where that is, so it is not for a slice that is to be on a node. */
+START_TEST(a_stock_of_no_node_is_not_for_named_places)
+{
+    char *start = stock_up(-1, 2);
+    ck_assert_ptr_null(vl_stock_take(slice, VL_REGION_SIZE));
+    slice->bind = false;
+    ck_assert_ptr_eq(vl_stock_take(slice, VL_REGION_SIZE), start);
+}
+END_TEST
+
+/* Where nodes do not matter, nobody asks on which he is. */
+START_TEST(a_stock_of_no_node_is_everybody_s)
+{
+    char *start = stock_up(-1, 2);
     slice->bind = false;
     fake_os_forget();
     ck_assert_ptr_eq(vl_stock_take(slice, VL_REGION_SIZE), start);
@@ -190,7 +211,9 @@ Suite *vl_suite(void)
     tcase_add_test(stock, as_much_as_there_is);
     tcase_add_test(stock, what_was_not_populated_goes_back);
     tcase_add_test(stock, each_node_has_its_own);
-    tcase_add_test(stock, one_stock_is_everybody_s);
+    tcase_add_test(stock, a_node_s_stock_is_not_for_threads_elsewhere);
+    tcase_add_test(stock, a_stock_of_no_node_is_not_for_named_places);
+    tcase_add_test(stock, a_stock_of_no_node_is_everybody_s);
     tcase_add_test(stock, nothing_for_what_is_spread);
     tcase_add_test(stock, used_before_the_kernel_is_asked);
     tcase_add_test(stock, a_child_has_none);

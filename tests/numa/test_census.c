@@ -4,6 +4,8 @@
  */
 #include "tests/world.h"
 
+#include "valloc.h"
+
 enum { NODES = 8, RUN = 512 << 10, PAGES_MAX = 16384 + 256 * 2 * NODES };
 
 static struct vl_census census;
@@ -116,10 +118,27 @@ START_TEST(big_blocks_lie_where_they_lie)
     ck_assert_uint_eq(census.nodes[3].here_big, 5 * MB);
     ck_assert_uint_eq(census.nodes[3].here, 5 * MB);
     ck_assert_uint_eq(census.nodes[6].here_big, 2 * MB);
+    ck_assert_uint_eq(census.nodes[3].here_placed, 0);
     for (unsigned node = 0; node < NODES; node++) {
         ck_assert_uint_eq(census.nodes[node].held, 0);
         ck_assert_uint_eq(census.nodes[node].away, 0);
     }
+}
+END_TEST
+
+/* Those that the program has placed are big blocks, too, and of no heap of a node. */
+START_TEST(placed_blocks_lie_where_they_lie)
+{
+    memset(valloc_onnode(8 * MB, 3), 1, 8 * MB);
+    memset(valloc_interleaved(8 * MB), 1, 8 * MB);
+    fake_os_set_lies_function(scatter);
+    vl_census_take(&census);
+    ck_assert_uint_eq(census.pages_found, 16 * MB / vl_os_page_size);
+    ck_assert_uint_eq(census.nodes[3].here_big, 10 * MB);
+    ck_assert_uint_eq(census.nodes[3].here, 10 * MB);
+    ck_assert_uint_eq(census.nodes[3].here_placed, 10 * MB);
+    ck_assert_uint_eq(census.nodes[6].here_big, 4 * MB);
+    ck_assert_uint_eq(census.nodes[3].held, 0);
 }
 END_TEST
 
@@ -200,6 +219,7 @@ Suite *vl_suite(void)
     tcase_add_test(lies, memory_lies_where_it_was_bound);
     tcase_add_test(lies, what_lies_elsewhere_is_told);
     tcase_add_test(lies, big_blocks_lie_where_they_lie);
+    tcase_add_test(lies, placed_blocks_lie_where_they_lie);
     tcase_add_test(lies, large_heap_is_known_by_samples);
     tcase_add_loop_test(lies, refusal_makes_all_unknown, 1, 3);
     suite_add_tcase(suite, lies);

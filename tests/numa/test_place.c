@@ -471,6 +471,31 @@ START_TEST(idle_place_is_taken_away_and_made_again)
 }
 END_TEST
 
+/* What lies where another slice was is given back to the heap it is of. */
+START_TEST(block_of_an_object_where_another_slice_was)
+{
+    bool zeroed;
+    static const unsigned ids[] = {0, 1};
+    struct vl_holding holding = {.node = -1, .pages_max = UINT64_MAX};
+    fake_os_install();
+    fake_os_set_nodes(ids, 2);
+    fake_os_set_address_limit(256 << 20); /* small slices, which fit where another was */
+    start_here();
+    void *former = vl_place_big_at(1, VL_BIG_MIN, 1, NULL, &zeroed);
+    const struct vl_slice *gone = vl_slice_of(former);
+    vl_large_give(gone, former, "free");
+    ck_assert_uint_gt(vl_place_retire(true), 0);
+    char *block = vl_place_big(4 << 20, 1, &holding, &zeroed);
+    ck_assert_ptr_nonnull(block);
+    const struct vl_slice *slice = vl_slice_of(block);
+    ck_assert_ptr_ne(slice, gone);
+    ck_assert_ptr_eq(slice->tables, gone->tables);
+    vl_place_dissolve(&holding);
+    ck_assert_uint_eq(vl_big_heaps[slice->number].bytes_used, 0);
+    ck_assert_uint_gt(vl_place_retire(true), 0);
+}
+END_TEST
+
 START_TEST(use_of_places_is_told)
 {
     begin_sparse_world();
@@ -799,6 +824,7 @@ Suite *vl_suite(void)
     tcase_add_test(placed, place_without_address_space_uses_first_touch);
     tcase_add_test(placed, full_place_gets_another_slice);
     tcase_add_test(placed, idle_place_is_taken_away_and_made_again);
+    tcase_add_test(placed, block_of_an_object_where_another_slice_was);
     tcase_add_test(placed, use_of_places_is_told);
     tcase_add_test(placed, one_placed_slice_for_all_threads);
     suite_add_tcase(suite, placed);

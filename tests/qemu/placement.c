@@ -6,7 +6,8 @@
  *      placement overflow MEGABYTES  more than the smallest node has, from a thread there
  *      placement policy              whatever numactl or a cpuset has ordered
  *      placement placed MEGABYTES    blocks that are asked for on a node, spread, or here
- *      placement spread MEGABYTES    one block that one thread touches, and that is to be on all nodes
+ *      placement spread MEGABYTES    one block that one thread touches, and as many small ones, that are to be
+ *                                    on all nodes
  *      placement local MEGABYTES     blocks that others touch, and that are to be where they were taken
  *      placement tier MEGABYTES NODE,...   blocks from that size on, which are to be on these nodes
  *      placement changing            memory while the process's cpuset is cut, and made wide again
@@ -16,6 +17,7 @@
  *      placement reserve MEGABYTES...  what has been fetched ahead of the kernel's pools of pages of 2 MB,
  *                                    so much on each node, and who uses it
  *      placement giants              blocks in pages of 1 GB, of which each node's pool has one
+ *      placement spread-giants       the same, on two nodes, under VALLOC_LARGE_POLICY=interleave
  *
  * It links no malloc, so any can be preloaded; `placed` and `audit` look for valloc's own functions. It asks
  * the kernel where pages are (move_pages), never the clock: an emulator's time means nothing. Each finding
@@ -895,19 +897,39 @@ static void judge_small_on_nodes(void)
 }
 
 /* By how much the node that has least has less than its share. Huge pages may not come out even. */
+static void judge_shares(const char *title, const struct census *census, size_t bytes)
+{
+    size_t nodes_wanted = (size_t)__builtin_popcountll(with_memory), least = bytes / PAGE;
+    for (unsigned node = 0; node < node_count; node++)
+        if ((with_memory >> node & 1) != 0 && census->on[node] < least)
+            least = census->on[node];
+    double lack = (double)bytes / (double)nodes_wanted - (double)(least * PAGE);
+    if (!at_most(2, lack < 0 ? 0 : lack / (double)MB, "MB below a node's share", title))
+        show("spread over", (unsigned)nodes_wanted, census);
+}
+
 static void judge_spread(const char *title, size_t bytes)
 {
     struct census census = {0};
-    size_t nodes_wanted = (size_t)__builtin_popcountll(with_memory), least = bytes / PAGE;
     memset(big_block, 1, bytes);
     count_range(&census, big_block, bytes);
-    for (unsigned node = 0; node < node_count; node++)
-        if ((with_memory >> node & 1) != 0 && census.on[node] < least)
-            least = census.on[node];
-    double lack = (double)bytes / (double)nodes_wanted - (double)(least * PAGE);
-    if (!at_most(2, lack < 0 ? 0 : lack / (double)MB, "MB below a node's share", title))
-        show("spread over", (unsigned)nodes_wanted, &census);
+    judge_shares(title, &census, bytes);
     free(big_block);
+}
+
+/* Blocks of a huge page each, which are as even as one large block. */
+static void judge_spread_blocks(const char *title, size_t count)
+{
+    static struct block blocks[64];
+    struct census census = {0};
+    if (count > sizeof blocks / sizeof *blocks)
+        die("too many blocks");
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = allocate(2 * MB);
+        count_range(&census, blocks[i].start, blocks[i].bytes);
+    }
+    judge_shares(title, &census, count * 2 * MB);
+    free_all(blocks, count);
 }
 
 static void *(*local_function)(size_t size);
@@ -985,6 +1007,7 @@ static void spread(size_t megabytes)
 {
     take(malloc(megabytes * MB));
     judge_spread("big block, touched by one thread", megabytes * MB);
+    judge_spread_blocks("blocks of 2 MB, touched by one thread", megabytes / 2);
 }
 
 static void local(size_t megabytes)
@@ -1274,6 +1297,20 @@ static void play_giants(void)
     judge_giants(0, "a page of each node, freed");
 }
 
+/* Of two gigabytes side by side, one after the other, with both pools full: their addresses tell the nodes. */
+static void play_spread_giants(void)
+{
+    struct block block = allocate(GB);
+    unsigned other = pool_used(homes[0], GB) != 0 ? 1 : 0;
+    judge_giants((size_t)2 >> other, "spread, 1 GB");
+    free(block.start);
+    take(malloc(GB - 64 * KB)); /* too small for such a page, and in the way */
+    block = allocate(GB);
+    judge_giants((size_t)1 << other, "spread, the next 1 GB");
+    free(block.start);
+    free(big_block);
+}
+
 int main(int argc, char **argv)
 {
     const char *scenario = argc > 1 ? argv[1] : "";
@@ -1309,8 +1346,10 @@ int main(int argc, char **argv)
         reserve(argv + 2, argc - 2);
     else if (strcmp(scenario, "giants") == 0)
         play_giants();
+    else if (strcmp(scenario, "spread-giants") == 0)
+        play_spread_giants();
     else {
-        fprintf(stderr, "usage: placement small|policy|changing|unplugged|audit|giants\n"
+        fprintf(stderr, "usage: placement small|policy|changing|unplugged|audit|giants|spread-giants\n"
                         "       placement big|overflow|placed|spread|local MEGABYTES\n"
                         "       placement tier MEGABYTES NODE,...\n"
                         "       placement bound [N]\n"
