@@ -9,7 +9,7 @@ enum {
     MOVES_PER_CACHE = 2,
     REMOTE_PERCENT = 20, /* of the frees that no cache keeps, and */
     REMOTE_MIN = 10000,
-    ONE_SIDED_PERCENT = 90, /* of big blocks, on a node where fewer than half of the threads live */
+    ONE_SIDED_PERCENT = 90, /* of first-touch blocks, where fewer than half of the threads live */
 };
 
 #define FULL_MIN      ((uint64_t)16 << 20)
@@ -95,11 +95,12 @@ static bool find_fallbacks(const struct vl_audit *audit, struct vl_text *text)
 
 /* --- Threads that are not where they should be --- */
 
-static uint64_t big_bytes(const struct vl_audit *audit)
+/* Of big blocks for which nobody has named a place. */
+static uint64_t free_bytes(const struct vl_audit *audit)
 {
     uint64_t sum = 0;
     for (unsigned node = 0; node < audit->count; node++)
-        sum += audit->census.nodes[node].here_big;
+        sum += audit->census.nodes[node].here_free;
     return sum;
 }
 
@@ -111,7 +112,7 @@ static bool find_moving(const struct vl_audit *audit, struct vl_text *text)
     if (moves < MOVES_MIN || moves < MOVES_PER_CACHE * audit->caches)
         return false;
     number(text, "threads have moved to another node ", moves, " times, and left their memory");
-    if (audit->balances && big_bytes(audit) != 0)
+    if (audit->balances && free_bytes(audit) != 0)
         vl_text_str(text, ", which the kernel moves after them (numa_balancing)");
     vl_text_str(text, ": bind threads, see valloc(7)");
     return true;
@@ -133,16 +134,16 @@ static bool find_remote(const struct vl_audit *audit, struct vl_text *text)
 static bool find_one_sided(const struct vl_audit *audit, struct vl_text *text)
 {
     unsigned most = 0, settled = 0;
-    uint64_t sum = big_bytes(audit);
+    uint64_t sum = free_bytes(audit);
     const struct vl_census_node *nodes = audit->census.nodes;
     for (unsigned node = 0; node < audit->count; node++) {
-        most = nodes[node].here_big > nodes[most].here_big ? node : most;
+        most = nodes[node].here_free > nodes[most].here_free ? node : most;
         settled += audit->nodes[node].threads != 0;
     }
-    if (sum < ONE_SIDED_MIN || nodes[most].here_big * 100 < sum * ONE_SIDED_PERCENT ||
+    if (sum < ONE_SIDED_MIN || nodes[most].here_free * 100 < sum * ONE_SIDED_PERCENT ||
         settled < 2 || 2 * audit->nodes[most].threads >= audit->threads)
         return false;
-    vl_text_percent(text, nodes[most].here_big, sum);
+    vl_text_percent(text, nodes[most].here_free, sum);
     bytes(text, " of ", sum, " in big blocks lie");
     number(text, " on node ", (uint64_t)audit->nodes[most].id, "");
     number(text, ", threads run on ", settled,

@@ -85,14 +85,14 @@ static bool ask_slice(struct vl_census *census, const struct vl_slice *slice, si
     return true;
 }
 
-/* All slices of a kind, and of a node where they have one. */
+/* All slices of a kind, and of a node where those have one. */
 static bool ask_slices(struct vl_census *census, enum vl_slice_kind kind, unsigned node,
                        size_t in_all, struct tally *bytes)
 {
     memset(bytes, 0, sizeof *bytes);
     for (uint32_t i = 0; i < vl_get_acquire(&vl_slice_count); i++) {
         const struct vl_slice *slice = &vl_slices[i];
-        if (slice->kind == kind && (kind == VL_SLICE_BIG || slice->node == node) &&
+        if (slice->kind == kind && (!vl_slice_has_regions(slice) || slice->node == node) &&
             !ask_slice(census, slice, in_all, bytes))
             return false;
     }
@@ -114,6 +114,19 @@ static void note_away(struct vl_census_node *node, unsigned self, const struct t
     }
 }
 
+static bool ask_big(struct vl_census *census, size_t in_all)
+{
+    struct tally free, placed;
+    if (!ask_slices(census, VL_SLICE_BIG, 0, in_all, &free) ||
+        !ask_slices(census, VL_SLICE_PLACED, 0, in_all, &placed))
+        return false;
+    for (unsigned node = 0; node < vl_topology.count; node++) {
+        census->nodes[node].here_big = free.on[node] + placed.on[node];
+        census->nodes[node].here_free = free.on[node];
+    }
+    return true;
+}
+
 static bool ask_all(struct vl_census *census)
 {
     struct tally bytes;
@@ -125,11 +138,7 @@ static bool ask_all(struct vl_census *census)
             return false;
         note_away(&census->nodes[node], node, &bytes);
     }
-    if (!ask_slices(census, VL_SLICE_BIG, 0, in_all, &bytes))
-        return false;
-    for (unsigned node = 0; node < vl_topology.count; node++)
-        census->nodes[node].here_big = bytes.on[node];
-    return true;
+    return ask_big(census, in_all);
 }
 
 void vl_census_take(struct vl_census *census)

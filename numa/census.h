@@ -22,6 +22,8 @@ struct vl_census_node {
     int away_node;     /* where most of that lies, by the kernel's number; -1: nowhere */
     uint64_t here;     /* of all slices, on this node */
     uint64_t here_big; /* of these, big blocks */
+    uint64_t
+        here_free; /* of these, such as lie where they were touched first: nobody has named a place */
 };
 
 struct vl_census {

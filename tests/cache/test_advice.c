@@ -138,7 +138,10 @@ START_TEST(threads_move)
     audit.balances = true;
     ck_assert_int_eq(advised(), VL_FINDING_MOVING);
     ck_assert_ptr_null(strstr(line, "kernel"));
-    audit.census.nodes[1].here_big = 1;
+    audit.census.nodes[1].here_big = 1; /* bound: the kernel leaves it */
+    ck_assert_int_eq(advised(), VL_FINDING_MOVING);
+    ck_assert_ptr_null(strstr(line, "kernel"));
+    audit.census.nodes[1].here_free = 1;
     check_advice(
         VL_FINDING_MOVING,
         "threads have moved to another node 16 times, and left their memory, which the kernel "
@@ -171,7 +174,7 @@ END_TEST
 
 static void put_big(unsigned node, uint64_t bytes)
 {
-    audit.census.nodes[node].here_big = bytes;
+    audit.census.nodes[node].here_big = audit.census.nodes[node].here_free = bytes;
 }
 
 START_TEST(big_blocks_are_on_one_side)
@@ -201,6 +204,16 @@ START_TEST(one_node_with_threads_is_not_several)
         audit.nodes[node].threads = node == 2 ? 4 : 0;
     ck_assert_int_eq(advised(), VL_FINDING_NONE);
     audit.nodes[0].threads = 1;
+    ck_assert_int_eq(advised(), VL_FINDING_ONE_SIDED);
+}
+END_TEST
+
+/* Who has named a node has his reasons. */
+START_TEST(named_places_are_not_one_sided)
+{
+    audit.census.nodes[1].here_big = 1000 * MB_BYTES;
+    ck_assert_int_eq(advised(), VL_FINDING_NONE);
+    audit.census.nodes[1].here_free = 100 * MB_BYTES;
     ck_assert_int_eq(advised(), VL_FINDING_ONE_SIDED);
 }
 END_TEST
@@ -262,6 +275,7 @@ Suite *vl_suite(void)
     tcase_add_test(advice, frees_are_remote);
     tcase_add_test(advice, big_blocks_are_on_one_side);
     tcase_add_test(advice, one_node_with_threads_is_not_several);
+    tcase_add_test(advice, named_places_are_not_one_sided);
     tcase_add_test(advice, gravest_comes_first);
     tcase_add_test(advice, long_numbers_fit);
     suite_add_tcase(suite, advice);

@@ -4,6 +4,8 @@
  */
 #include "tests/world.h"
 
+#include "valloc.h"
+
 enum { NODES = 8, RUN = 512 << 10, PAGES_MAX = 16384 + 256 * 2 * NODES };
 
 static struct vl_census census;
@@ -123,6 +125,26 @@ START_TEST(big_blocks_lie_where_they_lie)
 }
 END_TEST
 
+static unsigned on_node_7(const void *page)
+{
+    (void)page;
+    return 7;
+}
+
+START_TEST(blocks_with_a_place_are_big_blocks)
+{
+    memset(valloc_onnode(8 * MB, 5), 1, 8 * MB);
+    memset(valloc_interleaved(4 * MB), 1, 4 * MB);
+    memset(vl_alloc(2 * MB), 1, 2 * MB);
+    fake_os_set_lies_function(on_node_7);
+    vl_census_take(&census);
+    ck_assert_uint_eq(census.nodes[7].here, 14 * MB);
+    ck_assert_uint_eq(census.nodes[7].here_big, 14 * MB);
+    ck_assert_uint_eq(census.nodes[7].here_free, 2 * MB);
+    ck_assert_uint_eq(census.nodes[5].held, 0);
+}
+END_TEST
+
 static void about(uint64_t found, uint64_t expected)
 {
     ck_assert_uint_ge(found, expected - expected / 20);
@@ -144,12 +166,6 @@ START_TEST(large_heap_is_known_by_samples)
     about(census.nodes[3].held, 8 * RUN);
 }
 END_TEST
-
-static unsigned on_node_7(const void *page)
-{
-    (void)page;
-    return 7;
-}
 
 START_TEST(node_without_a_heap_is_elsewhere)
 {
@@ -200,6 +216,7 @@ Suite *vl_suite(void)
     tcase_add_test(lies, memory_lies_where_it_was_bound);
     tcase_add_test(lies, what_lies_elsewhere_is_told);
     tcase_add_test(lies, big_blocks_lie_where_they_lie);
+    tcase_add_test(lies, blocks_with_a_place_are_big_blocks);
     tcase_add_test(lies, large_heap_is_known_by_samples);
     tcase_add_loop_test(lies, refusal_makes_all_unknown, 1, 3);
     suite_add_tcase(suite, lies);
