@@ -274,6 +274,28 @@ START_TEST(frees_at_home_are_passed_on)
 }
 END_TEST
 
+static void *take_flush_and_move(void *blocks)
+{
+    take_batch(&(struct batch){64, 3, blocks});
+    vl_cache_flush(vl_cache_self);
+    take_batch(&(struct batch){64, 3, blocks});
+    move_to(2);
+    for (size_t size = 1000; size < 10000; size += 500)
+        vl_alloc(size);
+    ck_assert_uint_eq(vl_cache_self->node, 2);
+    return NULL;
+}
+
+/* A cache also gives back what the program has never had. */
+START_TEST(flush_is_no_free)
+{
+    void *blocks[3];
+    run_on(1, take_flush_and_move, blocks);
+    vl_trim();
+    ck_assert_uint_eq(passed(), 0);
+}
+END_TEST
+
 START_TEST(one_node_counts_nothing)
 {
     enum { COUNT = 10000 };
@@ -507,6 +529,7 @@ Suite *vl_suite(void)
     tcase_add_test(counts, frees_of_many_nodes_are_told_apart);
     tcase_add_test(counts, frees_of_large_blocks_are_counted);
     tcase_add_test(counts, frees_at_home_are_passed_on);
+    tcase_add_test(counts, flush_is_no_free);
     suite_add_tcase(suite, counts);
 
     TCase *one = tcase_create("one node");
