@@ -256,6 +256,25 @@ START_TEST(frees_of_large_blocks_are_counted)
 }
 END_TEST
 
+static void *free_while_away(void *batch)
+{
+    take_batch(batch);
+    move_to(5);
+    return free_batch(batch);
+}
+
+/* Who is elsewhere for a moment has not moved. */
+START_TEST(frees_are_of_the_home)
+{
+    static const size_t sizes[] = {5000, VL_SMALL_MAX + 1};
+    void *blocks[3];
+    for (unsigned i = 0; i < 2; i++)
+        run_on(1, free_while_away, &(struct batch){sizes[i], 3, blocks});
+    ck_assert_uint_eq(freed(1, 1), 3); /* runs */
+    ck_assert_uint_eq(freed_in_all_but(5, NODES), 0);
+}
+END_TEST
+
 static void *take_and_free(void *batch)
 {
     take_batch(batch);
@@ -528,6 +547,7 @@ Suite *vl_suite(void)
     tcase_add_test(counts, frees_on_another_node_are_counted);
     tcase_add_test(counts, frees_of_many_nodes_are_told_apart);
     tcase_add_test(counts, frees_of_large_blocks_are_counted);
+    tcase_add_test(counts, frees_are_of_the_home);
     tcase_add_test(counts, frees_at_home_are_passed_on);
     tcase_add_test(counts, flush_is_no_free);
     suite_add_tcase(suite, counts);
