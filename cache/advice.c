@@ -63,14 +63,20 @@ static void explain_away(struct vl_text *text, const struct vl_audit_node *node)
     }
 }
 
+/* By how much, if that is worth a word; else 0. */
+static uint64_t much_away(const struct vl_census_node *node)
+{
+    return node->away >= AWAY_MIN && node->away >= node->held / AWAY_SHARE ? node->away : 0;
+}
+
 static bool find_away(const struct vl_audit *audit, struct vl_text *text)
 {
     unsigned worst = 0;
     const struct vl_census_node *nodes = audit->census.nodes;
     for (unsigned node = 1; node < audit->count; node++)
-        if (nodes[node].away > nodes[worst].away)
+        if (much_away(&nodes[node]) > much_away(&nodes[worst]))
             worst = node;
-    if (nodes[worst].away < AWAY_MIN || nodes[worst].away < nodes[worst].held / AWAY_SHARE)
+    if (much_away(&nodes[worst]) == 0)
         return false;
     bytes(text, "", nodes[worst].away, "");
     number(text, " of node ", (uint64_t)audit->nodes[worst].id, "'s heap lie on ");

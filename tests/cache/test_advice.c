@@ -112,6 +112,18 @@ START_TEST(little_is_no_matter)
 }
 END_TEST
 
+/* Whose share is small is not in the way of one that has most of its memory elsewhere. */
+START_TEST(smaller_heap_may_be_worse_off)
+{
+    audit.census.nodes[1].held = 1000 * MB_BYTES;
+    put_away(1, 20 * MB_BYTES, 7);
+    ck_assert_int_eq(advised(), VL_FINDING_NONE);
+    put_away(2, 10 * MB_BYTES, 7);
+    ck_assert_int_eq(advised(), VL_FINDING_AWAY);
+    ck_assert_ptr_nonnull(strstr(line, "10.0 MB of node 5's heap"));
+}
+END_TEST
+
 START_TEST(heap_cannot_grow)
 {
     audit.nodes[3].fallbacks = 12;
@@ -270,6 +282,7 @@ Suite *vl_suite(void)
     tcase_add_test(advice, node_was_full);
     tcase_add_test(advice, small_node_is_full);
     tcase_add_test(advice, little_is_no_matter);
+    tcase_add_test(advice, smaller_heap_may_be_worse_off);
     tcase_add_test(advice, heap_cannot_grow);
     tcase_add_test(advice, threads_move);
     tcase_add_test(advice, frees_are_remote);
