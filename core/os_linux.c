@@ -331,6 +331,10 @@ static int os_where(unsigned *cpu, unsigned *node)
     return QUIETLY(getcpu(cpu, node) == 0);
 }
 
+/* What a list takes that has every other CPU, or two of three, as machines number them that count their
+ * processors in turn. */
+enum { CPU_LIST_MAX = 3 * VL_CPUS_MAX };
+
 /* "0-3,8" */
 static void parse_cpus(const char *list, cpu_set_t *cpus)
 {
@@ -351,7 +355,7 @@ _Static_assert(sizeof(struct vl_node_mask) == sizeof(cpu_set_t), "nodes are read
 
 static void read_node_cpus(unsigned node, cpu_set_t *cpus)
 {
-    char path[64], list[1024];
+    char path[64], list[CPU_LIST_MAX];
     struct vl_text text = vl_text_on(path, sizeof path);
     vl_text_str(&text, "/sys/devices/system/node/node");
     vl_text_u64(&text, node);
@@ -392,7 +396,7 @@ static int os_allowed_cpus(struct vl_cpu_mask *cpus)
 
 static int os_cpu_nodes(struct vl_node_mask *nodes)
 {
-    char list[1024];
+    char list[CPU_LIST_MAX];
     vl_os_read_file("/sys/devices/system/node/has_cpu", list, sizeof list);
     parse_cpus(list, (cpu_set_t *)nodes);
     return list[0] != '\0' ? 0 : -ENOENT;
