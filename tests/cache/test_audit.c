@@ -225,6 +225,7 @@ static struct valloc_numa_audit ask(void)
 {
     struct valloc_numa_audit asked = {.size = sizeof asked,
                                       .node_size = sizeof *nodes,
+                                      .flow_size = sizeof *flows,
                                       .node_max = NODES,
                                       .node = nodes,
                                       .flow = flows};
@@ -316,12 +317,15 @@ START_TEST(what_says_nothing_is_refused)
     asked = (struct valloc_numa_audit){.size = sizeof asked, .node_max = 1, .node = nodes};
     ck_assert_int_eq(valloc_numa_audit(&asked), -1); /* node_size */
     asked.node = NULL;
+    asked.flow = flows;
+    ck_assert_int_eq(valloc_numa_audit(&asked), -1); /* flow_size */
+    asked.flow = NULL;
     ck_assert_int_eq(valloc_numa_audit(&asked), 0);
     ck_assert_uint_eq(asked.node_count, NODES);
 }
 END_TEST
 
-/* Smaller structs are filled as far as they go, larger ones as far as we know. */
+/* Smaller structs are filled as far as they go, larger ones as far as we know, and with zeros. */
 START_TEST(other_versions_are_served)
 {
     enum { BEFORE_ADVICE = offsetof(struct valloc_numa_audit, advice) };
@@ -346,7 +350,7 @@ START_TEST(other_versions_are_served)
         uint64_t more;
     } larger = {.audit.size = sizeof larger, .more = 5};
     ck_assert_int_eq(valloc_numa_audit(&larger.audit), 0);
-    ck_assert_uint_eq(larger.more, 5);
+    ck_assert_uint_eq(larger.more, 0);
     uint64_t first[2 * offsetof(struct valloc_numa_node, used) / sizeof(uint64_t) + 1];
     first[2] = 17;
     asked = (struct valloc_numa_audit){.size = sizeof asked,
@@ -355,6 +359,34 @@ START_TEST(other_versions_are_served)
                                        .node = (struct valloc_numa_node *)first};
     ck_assert_int_eq(valloc_numa_audit(&asked), 0);
     ck_assert_uint_eq(first[2], 17);
+}
+END_TEST
+
+START_TEST(flows_of_other_versions_are_served)
+{
+    struct later {
+        struct valloc_numa_flow flow;
+        uint64_t more;
+    } later[4 * 4];
+    uint64_t first[3 * 3 + 1];
+    struct valloc_numa_audit asked = {
+        .size = sizeof asked, .flow_size = sizeof *later, .node_max = 4, .flow = &later[0].flow};
+    free_41_percent_remotely();
+    memset(later, 0xa5, sizeof later);
+    ck_assert_int_eq(valloc_numa_audit(&asked), 0);
+    for (unsigned i = 0; i < 4 * 4; i++) {
+        ck_assert_uint_eq(later[i].flow.blocks, i == 2 * 4 + 1 ? 41000 : 0);
+        ck_assert_uint_eq(later[i].more, 0);
+    }
+    first[3 * 3] = 17;
+    asked = (struct valloc_numa_audit){.size = sizeof asked,
+                                       .flow_size = sizeof *first,
+                                       .node_max = 3,
+                                       .flow = (struct valloc_numa_flow *)first};
+    ck_assert_int_eq(valloc_numa_audit(&asked), 0);
+    for (unsigned i = 0; i < 3 * 3; i++)
+        ck_assert_uint_eq(first[i], i == 2 * 3 + 1 ? 41000 : 0);
+    ck_assert_uint_eq(first[3 * 3], 17);
 }
 END_TEST
 
@@ -398,6 +430,7 @@ Suite *vl_suite(void)
     tcase_add_test(api, full_node_is_told);
     tcase_add_test(api, what_says_nothing_is_refused);
     tcase_add_test(api, other_versions_are_served);
+    tcase_add_test(api, flows_of_other_versions_are_served);
     suite_add_tcase(suite, api);
 
     TCase *one = tcase_create("one node");
