@@ -33,8 +33,8 @@ static struct valloc_numa_node node_of(const struct vl_audit *from, unsigned nod
         .away_node = from->census.known ? census->away_node : -1,
         .here = census->here,
         .here_big = census->here_big,
-        .freed_elsewhere = vl_get(&n->freed_elsewhere.blocks),
-        .freed_of_others = vl_get(&n->freed_of_others.blocks),
+        .freed_elsewhere = n->freed_elsewhere,
+        .freed_of_others = n->freed_of_others,
         .rehomed = n->rehomed,
         .fallbacks = n->fallbacks,
     };

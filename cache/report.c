@@ -213,7 +213,7 @@ static void print_audited(int fd, const struct vl_audit *audit, unsigned node)
     counted(&text, n->threads, "thread");
     number(&text, ", ", n->rehomed, " came from other nodes; ");
     counted(&text, n->fallbacks, "fallback");
-    number(&text, "; ", vl_get(&n->freed_elsewhere.blocks), " of its blocks freed on other nodes");
+    number(&text, "; ", n->freed_elsewhere, " of its blocks freed on other nodes");
     vl_text_line_end(&text);
     vl_text_write(&text, fd);
 }
@@ -464,8 +464,7 @@ static void put_audited(struct vl_text *text, const struct vl_audit *audit, unsi
                 {"away_bytes", place->away}, {"here_bytes", place->here},
                 {"here_big_bytes", place->here_big}, {"threads", n->threads},
                 {"rehomed", n->rehomed}, {"fallbacks", n->fallbacks},
-                {"freed_elsewhere", vl_get(&n->freed_elsewhere.blocks)},
-                {"freed_of_others", vl_get(&n->freed_of_others.blocks)});
+                {"freed_elsewhere", n->freed_elsewhere}, {"freed_of_others", n->freed_of_others});
 }
 
 static void put_node(struct vl_text *text, unsigned node, const struct vl_residents *residents,

@@ -5,7 +5,7 @@
 enum {
     PAGES_ASKED = 16384,      /* in all; beyond, a heap is known by samples */
     PAGES_OF_SLICE_MIN = 256, /* of a slice that is a small part of it */
-    PAGES_AT_ONCE = 256,      /* in one call; their addresses lie on the stack */
+    PAGES_AT_ONCE = 64,       /* in one call; their addresses lie on the stack */
 };
 
 /* Pages that lie on each node; the last: on one that has no heap. */
@@ -114,16 +114,16 @@ static void note_away(struct vl_census_node *node, unsigned self, const struct t
     }
 }
 
-static bool ask_big(struct vl_census *census, size_t in_all)
+static bool ask_big(struct vl_census *census, size_t in_all, struct tally *bytes)
 {
-    struct tally free, placed;
-    if (!ask_slices(census, VL_SLICE_BIG, 0, in_all, &free) ||
-        !ask_slices(census, VL_SLICE_PLACED, 0, in_all, &placed))
+    if (!ask_slices(census, VL_SLICE_BIG, 0, in_all, bytes))
         return false;
-    for (unsigned node = 0; node < vl_topology.count; node++) {
-        census->nodes[node].here_big = free.on[node] + placed.on[node];
-        census->nodes[node].here_free = free.on[node];
-    }
+    for (unsigned node = 0; node < vl_topology.count; node++)
+        census->nodes[node].here_free = bytes->on[node];
+    if (!ask_slices(census, VL_SLICE_PLACED, 0, in_all, bytes))
+        return false;
+    for (unsigned node = 0; node < vl_topology.count; node++)
+        census->nodes[node].here_big = census->nodes[node].here_free + bytes->on[node];
     return true;
 }
 
@@ -138,7 +138,7 @@ static bool ask_all(struct vl_census *census)
             return false;
         note_away(&census->nodes[node], node, &bytes);
     }
-    return ask_big(census, in_all);
+    return ask_big(census, in_all, &bytes);
 }
 
 void vl_census_take(struct vl_census *census)

@@ -6,6 +6,8 @@
 
 #include "valloc.h"
 
+#include <limits.h>
+
 enum { NODES = 8 };
 
 static struct vl_audit audit;
@@ -147,10 +149,10 @@ START_TEST(frees_elsewhere_are_told)
     ck_assert_uint_eq(audit.freed_remotely, 41000);
     ck_assert_uint_ge(audit.freed, 99800);  /* but for what caches keep, */
     ck_assert_uint_le(audit.freed, 100100); /* or had never given out */
-    ck_assert_uint_eq(vl_get(&audit.nodes[1].freed_elsewhere.blocks), 41000);
-    ck_assert_uint_eq(vl_get(&audit.nodes[2].freed_of_others.blocks), 41000);
-    ck_assert_uint_eq(vl_get(&audit.nodes[1].freed_of_others.blocks), 0);
-    ck_assert_uint_eq(vl_get(&audit.nodes[2].freed_elsewhere.blocks), 0);
+    ck_assert_uint_eq(audit.nodes[1].freed_elsewhere, 41000);
+    ck_assert_uint_eq(audit.nodes[2].freed_of_others, 41000);
+    ck_assert_uint_eq(audit.nodes[1].freed_of_others, 0);
+    ck_assert_uint_eq(audit.nodes[2].freed_elsewhere, 0);
     ck_assert_uint_eq(audit.worst.from, 2);
     ck_assert_uint_eq(audit.worst.to, 1);
 }
@@ -210,8 +212,8 @@ START_TEST(nobody_is_disturbed)
     ck_assert_uint_eq(audit.freed_remotely, blocks);
     for (unsigned node = 0; node < WORKERS; node++) {
         ck_assert_uint_eq(audit.nodes[node].used_bytes, 0);
-        ck_assert_uint_eq(vl_get(&audit.nodes[node].freed_elsewhere.blocks), blocks / WORKERS);
-        ck_assert_uint_eq(vl_get(&audit.nodes[node].freed_of_others.blocks), blocks / WORKERS);
+        ck_assert_uint_eq(audit.nodes[node].freed_elsewhere, blocks / WORKERS);
+        ck_assert_uint_eq(audit.nodes[node].freed_of_others, blocks / WORKERS);
     }
 }
 END_TEST
@@ -262,6 +264,28 @@ START_TEST(all_is_told)
     ck_assert_uint_eq(nodes[1].freed_elsewhere, 41000);
     ck_assert_uint_eq(nodes[2].freed_of_others, 41000);
     ck_assert_int_eq((unsigned char)*(char *)&nodes[NODES], 0xa5);
+}
+END_TEST
+
+static void *ask_alone(void *asked)
+{
+    valloc_numa_audit(asked);
+    return NULL;
+}
+
+START_TEST(smallest_stack_is_enough)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    struct valloc_numa_audit asked = {.size = sizeof asked};
+    free_41_percent_remotely();
+    memset(vl_alloc(8 * MB), 1, 8 * MB);
+    ck_assert_int_eq(pthread_attr_init(&attributes), 0);
+    ck_assert_int_eq(pthread_attr_setstacksize(&attributes, (size_t)PTHREAD_STACK_MIN), 0);
+    ck_assert_int_eq(pthread_create(&thread, &attributes, ask_alone, &asked), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_uint_eq(asked.node_count, NODES);
+    ck_assert_int_eq(asked.known, 1);
 }
 END_TEST
 
@@ -426,6 +450,7 @@ Suite *vl_suite(void)
     TCase *api = tcase_create("api");
     tcase_add_checked_fixture(api, set_up, NULL);
     tcase_add_test(api, all_is_told);
+    tcase_add_test(api, smallest_stack_is_enough);
     tcase_add_test(api, unknown_is_not_zero);
     tcase_add_test(api, full_node_is_told);
     tcase_add_test(api, what_says_nothing_is_refused);
