@@ -16,25 +16,11 @@ enum {
 #define AWAY_MIN      ((uint64_t)4 << 20)
 #define ONE_SIDED_MIN ((uint64_t)64 << 20)
 
-static void bytes(struct vl_text *text, const char *before, uint64_t value, const char *after)
-{
-    vl_text_str(text, before);
-    vl_text_bytes(text, value);
-    vl_text_str(text, after);
-}
-
-static void number(struct vl_text *text, const char *before, uint64_t value, const char *after)
-{
-    vl_text_str(text, before);
-    vl_text_u64(text, value);
-    vl_text_str(text, after);
-}
-
 /* A node of the kernel's, or some other one. */
 static void node_name(struct vl_text *text, int id)
 {
     if (id >= 0)
-        number(text, "node ", (uint64_t)id, "");
+        vl_text_figure(text, "node ", (uint64_t)id, "");
     else
         vl_text_str(text, "nodes that are not allowed");
 }
@@ -51,13 +37,13 @@ static void explain_away(struct vl_text *text, const struct vl_audit_node *node)
     if (node->memory_bytes == 0) {
         vl_text_str(text, ": see numastat(8)");
     } else if (is_full(node)) {
-        number(text, ": node ", (uint64_t)node->id, " is full");
-        bytes(text, " (", node->free_bytes, "");
-        bytes(text, " of ", node->memory_bytes, " free)");
+        vl_text_figure(text, ": node ", (uint64_t)node->id, " is full");
+        vl_text_item(text, " (", node->free_bytes, "");
+        vl_text_item(text, " of ", node->memory_bytes, " free)");
         vl_text_str(text, ", let fewer threads or processes allocate there");
     } else {
-        number(text, ", though node ", (uint64_t)node->id, "");
-        bytes(text, " has ", node->free_bytes, " free");
+        vl_text_figure(text, ", though node ", (uint64_t)node->id, "");
+        vl_text_item(text, " has ", node->free_bytes, " free");
         vl_text_str(text,
                     ": it was full then, or they were moved; migratepages(8) brings them back");
     }
@@ -78,8 +64,8 @@ static bool find_away(const struct vl_audit *audit, struct vl_text *text)
             worst = node;
     if (much_away(&nodes[worst]) == 0)
         return false;
-    bytes(text, "", nodes[worst].away, "");
-    number(text, " of node ", (uint64_t)audit->nodes[worst].id, "'s heap lie on ");
+    vl_text_item(text, "", nodes[worst].away, "");
+    vl_text_figure(text, " of node ", (uint64_t)audit->nodes[worst].id, "'s heap lie on ");
     node_name(text, nodes[worst].away_node);
     explain_away(text, &audit->nodes[worst]);
     return true;
@@ -93,9 +79,10 @@ static bool find_fallbacks(const struct vl_audit *audit, struct vl_text *text)
             worst = node;
     if (audit->nodes[worst].fallbacks < FALLBACKS_MIN)
         return false;
-    number(text, "the heap of node ", (uint64_t)audit->nodes[worst].id, "");
-    number(text, " could not grow, and took from other nodes ", audit->nodes[worst].fallbacks,
-           " times: see ulimit -v, ulimit -d, vm.overcommit_memory and VALLOC_LIMIT_HARD");
+    vl_text_figure(text, "the heap of node ", (uint64_t)audit->nodes[worst].id, "");
+    vl_text_figure(text, " could not grow, and took from other nodes ",
+                   audit->nodes[worst].fallbacks,
+                   " times: see ulimit -v, ulimit -d, vm.overcommit_memory and VALLOC_LIMIT_HARD");
     return true;
 }
 
@@ -117,7 +104,8 @@ static bool find_moving(const struct vl_audit *audit, struct vl_text *text)
         moves += audit->nodes[node].rehomed;
     if (moves < MOVES_MIN || moves < MOVES_PER_CACHE * audit->caches)
         return false;
-    number(text, "threads have moved to another node ", moves, " times, and left their memory");
+    vl_text_figure(text, "threads have moved to another node ", moves,
+                   " times, and left their memory");
     if (audit->balances && free_bytes(audit) != 0)
         vl_text_str(text, ", which the kernel moves after them (numa_balancing)");
     vl_text_str(text, ": bind threads, see valloc(7)");
@@ -130,10 +118,10 @@ static bool find_remote(const struct vl_audit *audit, struct vl_text *text)
         audit->freed_remotely * 100 < audit->freed * REMOTE_PERCENT)
         return false;
     vl_text_percent(text, audit->freed_remotely, audit->freed);
-    number(text, " of frees are remote, most of them on node ",
-           (uint64_t)audit->nodes[audit->worst.from].id, "");
-    number(text, " of blocks of node ", (uint64_t)audit->nodes[audit->worst.to].id,
-           ": bind threads that share blocks to one node, see valloc(7)");
+    vl_text_figure(text, " of frees are remote, most of them on node ",
+                   (uint64_t)audit->nodes[audit->worst.from].id, "");
+    vl_text_figure(text, " of blocks of node ", (uint64_t)audit->nodes[audit->worst.to].id,
+                   ": bind threads that share blocks to one node, see valloc(7)");
     return true;
 }
 
@@ -150,10 +138,10 @@ static bool find_one_sided(const struct vl_audit *audit, struct vl_text *text)
         settled < 2 || 2 * audit->nodes[most].threads >= audit->threads)
         return false;
     vl_text_percent(text, nodes[most].here_free, sum);
-    bytes(text, " of ", sum, " in big blocks lie");
-    number(text, " on node ", (uint64_t)audit->nodes[most].id, "");
-    number(text, ", threads run on ", settled,
-           " nodes: let each thread write first what it will use, see valloc(7)");
+    vl_text_item(text, " of ", sum, " in big blocks lie");
+    vl_text_figure(text, " on node ", (uint64_t)audit->nodes[most].id, "");
+    vl_text_figure(text, ", threads run on ", settled,
+                   " nodes: let each thread write first what it will use, see valloc(7)");
     return true;
 }
 
