@@ -1,8 +1,8 @@
 /*
  * report - what the heap holds, printed: for people, and for programs.
  *
- * Lines are put together on the stack and written as wholes, the summary and the object at once, so that
- * those of several processes do not mix.
+ * Lines are put together on the stack and written as wholes, the summary at once, and the object, too, if there are
+ * not very many nodes: so those of several processes do not mix.
  */
 #ifndef VL_CACHE_REPORT_H
 #define VL_CACHE_REPORT_H

@@ -105,11 +105,33 @@ static void put_place(struct vl_text *text, unsigned place, bool first)
     vl_text_char(text, '}');
 }
 
-static void put_places(struct vl_text *text, size_t room)
+/* A node takes up to 700 bytes, a place 150. */
+enum { ROOM = 1024 };
+
+/* What has no room beside the next part goes first: with many nodes the line is written in pieces. */
+static void make_room(struct vl_text *text, int fd)
+{
+    if (text->len < text->size - ROOM)
+        return;
+    vl_text_write(text, fd);
+    *text = vl_text_on(text->buf, text->size);
+}
+
+static void put_nodes(struct vl_text *text, int fd, const struct vl_residents *residents,
+                      const struct vl_audit *audit)
+{
+    for (unsigned node = 0; node < audit->count; node++) {
+        make_room(text, fd);
+        put_node(text, node, residents, audit);
+    }
+}
+
+static void put_places(struct vl_text *text, int fd)
 {
     bool first = true;
     for (uint32_t i = 0; i < vl_get_acquire(&vl_slice_count); i++)
-        if (vl_place_begins(&vl_slices[i]) && text->len < room) {
+        if (vl_place_begins(&vl_slices[i])) {
+            make_room(text, fd);
             put_place(text, vl_slices[i].node, first);
             first = false;
         }
@@ -117,8 +139,7 @@ static void put_places(struct vl_text *text, size_t room)
 
 void vl_report_print_json(int fd)
 {
-    /* A node takes up to 600 bytes, a place 100; with more of them and large figures, some are left out. */
-    char buffer[32768];
+    char buffer[16384];
     struct vl_text text = vl_text_on(buffer, sizeof buffer);
     struct vl_stats stats;
     struct vl_residents residents;
@@ -130,11 +151,9 @@ void vl_report_print_json(int fd)
     put_process(&text, &stats, &residents);
     put_audit(&text, &audit);
     vl_text_str(&text, ", \"per_node\": [");
-    for (unsigned node = 0; node < vl_topology.count; node++)
-        if (text.len < sizeof buffer - 1024)
-            put_node(&text, node, &residents, &audit);
+    put_nodes(&text, fd, &residents, &audit);
     vl_text_str(&text, "], \"per_place\": [");
-    put_places(&text, sizeof buffer - 256);
+    put_places(&text, fd);
     vl_text_str(&text, "]}");
     vl_text_line_end(&text);
     vl_text_write(&text, fd);
