@@ -4,6 +4,7 @@
 enum {
     AWAY_SHARE = 10, /* of a heap's memory, on other nodes, */
     FULL_SHARE = 32, /* of a node's memory: with less free, or less than FULL_MIN, it is full */
+    FILES_SHARE = 8, /* of a full node's memory: then it is files that fill it */
     FALLBACKS_MIN = 1,
     MOVES_MIN = 16, /* of threads, and */
     MOVES_PER_CACHE = 2,
@@ -29,21 +30,32 @@ static void node_name(struct vl_text *text, int id)
 
 static bool is_full(const struct vl_audit_node *node)
 {
-    return node->free_bytes < vl_max(node->memory_bytes / FULL_SHARE, FULL_MIN);
+    return node->memory.free_bytes < vl_max(node->memory.bytes / FULL_SHARE, FULL_MIN);
+}
+
+/* The kernel rather takes from the next node than drop them. */
+static bool is_full_of_files(const struct vl_audit_node *node)
+{
+    return is_full(node) && node->memory.file_bytes >= node->memory.bytes / FILES_SHARE;
 }
 
 static void explain_away(struct vl_text *text, const struct vl_audit_node *node)
 {
-    if (node->memory_bytes == 0) {
+    if (node->memory.bytes == 0) {
         vl_text_str(text, ": see numastat(8)");
+    } else if (is_full_of_files(node)) {
+        vl_text_figure(text, ": node ", (uint64_t)node->id, " is full");
+        vl_text_item(text, ", ", node->memory.file_bytes, "");
+        vl_text_item(text, " of ", node->memory.bytes, " hold cached files");
+        vl_text_str(text, ": see vm.zone_reclaim_mode and vm.drop_caches");
     } else if (is_full(node)) {
         vl_text_figure(text, ": node ", (uint64_t)node->id, " is full");
-        vl_text_item(text, " (", node->free_bytes, "");
-        vl_text_item(text, " of ", node->memory_bytes, " free)");
+        vl_text_item(text, " (", node->memory.free_bytes, "");
+        vl_text_item(text, " of ", node->memory.bytes, " free)");
         vl_text_str(text, ", let fewer threads or processes allocate there");
     } else {
         vl_text_figure(text, ", though node ", (uint64_t)node->id, "");
-        vl_text_item(text, " has ", node->free_bytes, " free");
+        vl_text_item(text, " has ", node->memory.free_bytes, " free");
         vl_text_str(text,
                     ": it was full then, or they were moved; migratepages(8) brings them back");
     }

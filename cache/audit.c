@@ -45,11 +45,8 @@ static void take_caches(struct vl_audit *audit)
 
 static void take_machine(struct vl_audit_node *node)
 {
-    uint64_t bytes, free_bytes;
-    if (vl_os->node_memory((unsigned)node->id, &bytes, &free_bytes) != 0)
-        return;
-    node->memory_bytes = bytes;
-    node->free_bytes = free_bytes;
+    if (vl_os->node_memory((unsigned)node->id, &node->memory) != 0)
+        node->memory = (struct vl_node_memory){0, 0, 0};
 }
 
 static void take_several(struct vl_audit *audit)

@@ -15,7 +15,7 @@ struct vl_audit_node {
     int id;                                  /* the kernel's number; -1: one heap for all */
     uint32_t threads;                        /* whose home it is */
     uint64_t used_bytes;                     /* of its heap, by the program */
-    uint64_t memory_bytes, free_bytes;       /* of the machine; 0 where that is not known */
+    struct vl_node_memory memory;            /* of the machine; 0 where that is not known */
     uint64_t freed_elsewhere;                /* its blocks, by threads of other nodes */
     uint64_t freed_of_others;                /* other nodes' blocks, by its threads */
     uint64_t rehomed, fallbacks;             /* as in numa/traffic.h */

@@ -20,10 +20,8 @@ static void set_up(void)
     audit.census.known = true;
     audit.caches = audit.threads = NODES;
     for (unsigned node = 0; node < NODES; node++) {
-        audit.nodes[node] = (struct vl_audit_node){.id = ids[node],
-                                                   .threads = 1,
-                                                   .memory_bytes = 1600 * MB_BYTES,
-                                                   .free_bytes = 800 * MB_BYTES};
+        audit.nodes[node] = (struct vl_audit_node){
+            .id = ids[node], .threads = 1, .memory = {1600 * MB_BYTES, 800 * MB_BYTES, 0}};
         audit.census.nodes[node] = (struct vl_census_node){
             .held = 100 * MB_BYTES, .here = 100 * MB_BYTES, .away_node = -1};
     }
@@ -65,22 +63,40 @@ START_TEST(node_is_full)
     ck_assert_int_eq(advised(), VL_FINDING_NONE);
     put_away(2, 10 * MB_BYTES, 7);
     put_away(1, 1 * MB_BYTES, 2);
-    audit.nodes[2].free_bytes = 50 * MB_BYTES - 1;
+    audit.nodes[2].memory.free_bytes = 50 * MB_BYTES - 1;
     check_advice(VL_FINDING_AWAY,
                  "10.0 MB of node 5's heap lie on node 7: node 5 is full (50.0 MB of "
                  "1.6 GB free), let fewer threads or processes allocate there");
 }
 END_TEST
 
+/* Fewer threads would not help. */
+START_TEST(node_is_full_of_files)
+{
+    put_away(2, 10 * MB_BYTES, 7);
+    audit.nodes[2].memory = (struct vl_node_memory){1600 * MB_BYTES, 10 * MB_BYTES, 200 * MB_BYTES};
+    check_advice(VL_FINDING_AWAY,
+                 "10.0 MB of node 5's heap lie on node 7: node 5 is full, 200.0 MB of 1.6 GB hold "
+                 "cached files: see vm.zone_reclaim_mode and vm.drop_caches");
+    audit.nodes[2].memory.file_bytes--;
+    ck_assert_int_eq(advised(), VL_FINDING_AWAY);
+    ck_assert_ptr_nonnull(strstr(line, "let fewer threads"));
+    audit.nodes[2].memory =
+        (struct vl_node_memory){1600 * MB_BYTES, 50 * MB_BYTES, 1500 * MB_BYTES};
+    ck_assert_int_eq(advised(), VL_FINDING_AWAY);
+    ck_assert_ptr_nonnull(strstr(line, "has 50.0 MB free"));
+}
+END_TEST
+
 START_TEST(node_was_full)
 {
     put_away(2, 10 * MB_BYTES, 7);
-    audit.nodes[2].free_bytes = 50 * MB_BYTES;
+    audit.nodes[2].memory.free_bytes = 50 * MB_BYTES;
     check_advice(
         VL_FINDING_AWAY,
         "10.0 MB of node 5's heap lie on node 7, though node 5 has 50.0 MB free: it was full "
         "then, or they were moved; migratepages(8) brings them back");
-    audit.nodes[2].memory_bytes = audit.nodes[2].free_bytes = 0;
+    audit.nodes[2].memory.bytes = audit.nodes[2].memory.free_bytes = 0;
     audit.census.nodes[2].away_node = -1;
     check_advice(VL_FINDING_AWAY, "10.0 MB of node 5's heap lie on nodes that are not allowed: see "
                                   "numastat(8)");
@@ -91,11 +107,11 @@ END_TEST
 START_TEST(small_node_is_full)
 {
     put_away(2, 10 * MB_BYTES, 7);
-    audit.nodes[2].memory_bytes = 64 * MB_BYTES;
-    audit.nodes[2].free_bytes = 16 * MB_BYTES;
+    audit.nodes[2].memory.bytes = 64 * MB_BYTES;
+    audit.nodes[2].memory.free_bytes = 16 * MB_BYTES;
     ck_assert_int_eq(advised(), VL_FINDING_AWAY);
     ck_assert_ptr_null(strstr(line, "is full"));
-    audit.nodes[2].free_bytes--;
+    audit.nodes[2].memory.free_bytes--;
     ck_assert_int_eq(advised(), VL_FINDING_AWAY);
     ck_assert_ptr_nonnull(strstr(line, "node 5 is full (16.0 MB of 64.0 MB free)"));
 }
@@ -253,11 +269,13 @@ START_TEST(long_numbers_fit)
     uint64_t most = UINT64_MAX / 200;
     for (unsigned node = 0; node < NODES; node++) {
         audit.nodes[node].id = 1023;
-        audit.nodes[node].memory_bytes = audit.nodes[node].free_bytes = most;
+        audit.nodes[node].memory.bytes = audit.nodes[node].memory.free_bytes = most;
     }
     put_away(1, most, 1022);
     ck_assert_int_eq(advised(), VL_FINDING_AWAY);
-    audit.nodes[1].free_bytes = most / 40;
+    audit.nodes[1].memory.free_bytes = most / 40;
+    ck_assert_int_eq(advised(), VL_FINDING_AWAY);
+    audit.nodes[1].memory.file_bytes = most;
     ck_assert_int_eq(advised(), VL_FINDING_AWAY);
     put_away(1, 0, -1);
     put_big(1, most);
@@ -279,6 +297,7 @@ Suite *vl_suite(void)
     tcase_add_checked_fixture(advice, set_up, NULL);
     tcase_add_test(advice, nothing_is_wrong);
     tcase_add_test(advice, node_is_full);
+    tcase_add_test(advice, node_is_full_of_files);
     tcase_add_test(advice, node_was_full);
     tcase_add_test(advice, small_node_is_full);
     tcase_add_test(advice, little_is_no_matter);
