@@ -4,37 +4,24 @@
 enum {
     AWAY_SHARE = 10, /* of a heap's memory, on other nodes, */
     FULL_SHARE = 32, /* of a node's memory: with less free, or less than FULL_MIN, it is full */
+    FILES_SHARE = 8, /* of a full node's memory: then it is files that fill it */
     FALLBACKS_MIN = 1,
     MOVES_MIN = 16, /* of threads, and */
     MOVES_PER_CACHE = 2,
     REMOTE_PERCENT = 20, /* of the frees that no cache keeps, and */
     REMOTE_MIN = 10000,
-    ONE_SIDED_PERCENT = 90, /* of big blocks, on a node where fewer than half of the threads live */
+    ONE_SIDED_PERCENT = 90, /* of first-touch blocks, where fewer than half of the threads live */
 };
 
 #define FULL_MIN      ((uint64_t)16 << 20)
 #define AWAY_MIN      ((uint64_t)4 << 20)
 #define ONE_SIDED_MIN ((uint64_t)64 << 20)
 
-static void bytes(struct vl_text *text, const char *before, uint64_t value, const char *after)
-{
-    vl_text_str(text, before);
-    vl_text_bytes(text, value);
-    vl_text_str(text, after);
-}
-
-static void number(struct vl_text *text, const char *before, uint64_t value, const char *after)
-{
-    vl_text_str(text, before);
-    vl_text_u64(text, value);
-    vl_text_str(text, after);
-}
-
 /* A node of the kernel's, or some other one. */
 static void node_name(struct vl_text *text, int id)
 {
     if (id >= 0)
-        number(text, "node ", (uint64_t)id, "");
+        vl_text_figure(text, "node ", (uint64_t)id, "");
     else
         vl_text_str(text, "nodes that are not allowed");
 }
@@ -43,24 +30,41 @@ static void node_name(struct vl_text *text, int id)
 
 static bool is_full(const struct vl_audit_node *node)
 {
-    return node->free_bytes < vl_max(node->memory_bytes / FULL_SHARE, FULL_MIN);
+    return node->memory.free_bytes < vl_max(node->memory.bytes / FULL_SHARE, FULL_MIN);
+}
+
+/* The kernel rather takes from the next node than drop them. */
+static bool is_full_of_files(const struct vl_audit_node *node)
+{
+    return is_full(node) && node->memory.file_bytes >= node->memory.bytes / FILES_SHARE;
 }
 
 static void explain_away(struct vl_text *text, const struct vl_audit_node *node)
 {
-    if (node->memory_bytes == 0) {
+    if (node->memory.bytes == 0) {
         vl_text_str(text, ": see numastat(8)");
+    } else if (is_full_of_files(node)) {
+        vl_text_figure(text, ": node ", (uint64_t)node->id, " is full");
+        vl_text_item(text, ", ", node->memory.file_bytes, "");
+        vl_text_item(text, " of ", node->memory.bytes, " hold cached files");
+        vl_text_str(text, ": see vm.zone_reclaim_mode and vm.drop_caches");
     } else if (is_full(node)) {
-        number(text, ": node ", (uint64_t)node->id, " is full");
-        bytes(text, " (", node->free_bytes, "");
-        bytes(text, " of ", node->memory_bytes, " free)");
+        vl_text_figure(text, ": node ", (uint64_t)node->id, " is full");
+        vl_text_item(text, " (", node->memory.free_bytes, "");
+        vl_text_item(text, " of ", node->memory.bytes, " free)");
         vl_text_str(text, ", let fewer threads or processes allocate there");
     } else {
-        number(text, ", though node ", (uint64_t)node->id, "");
-        bytes(text, " has ", node->free_bytes, " free");
+        vl_text_figure(text, ", though node ", (uint64_t)node->id, "");
+        vl_text_item(text, " has ", node->memory.free_bytes, " free");
         vl_text_str(text,
                     ": it was full then, or they were moved; migratepages(8) brings them back");
     }
+}
+
+/* By how much, if that is worth a word; else 0. */
+static uint64_t much_away(const struct vl_census_node *node)
+{
+    return node->away >= AWAY_MIN && node->away >= node->held / AWAY_SHARE ? node->away : 0;
 }
 
 static bool find_away(const struct vl_audit *audit, struct vl_text *text)
@@ -68,12 +72,12 @@ static bool find_away(const struct vl_audit *audit, struct vl_text *text)
     unsigned worst = 0;
     const struct vl_census_node *nodes = audit->census.nodes;
     for (unsigned node = 1; node < audit->count; node++)
-        if (nodes[node].away > nodes[worst].away)
+        if (much_away(&nodes[node]) > much_away(&nodes[worst]))
             worst = node;
-    if (nodes[worst].away < AWAY_MIN || nodes[worst].away < nodes[worst].held / AWAY_SHARE)
+    if (much_away(&nodes[worst]) == 0)
         return false;
-    bytes(text, "", nodes[worst].away, "");
-    number(text, " of node ", (uint64_t)audit->nodes[worst].id, "'s heap lie on ");
+    vl_text_item(text, "", nodes[worst].away, "");
+    vl_text_figure(text, " of node ", (uint64_t)audit->nodes[worst].id, "'s heap lie on ");
     node_name(text, nodes[worst].away_node);
     explain_away(text, &audit->nodes[worst]);
     return true;
@@ -87,25 +91,21 @@ static bool find_fallbacks(const struct vl_audit *audit, struct vl_text *text)
             worst = node;
     if (audit->nodes[worst].fallbacks < FALLBACKS_MIN)
         return false;
-    number(text, "the heap of node ", (uint64_t)audit->nodes[worst].id, "");
-    number(text, " could not grow, and took from other nodes ", audit->nodes[worst].fallbacks,
-           " times: see ulimit -v, ulimit -d, vm.overcommit_memory and VALLOC_LIMIT_HARD");
+    vl_text_figure(text, "the heap of node ", (uint64_t)audit->nodes[worst].id, "");
+    vl_text_figure(text, " could not grow, and took from other nodes ",
+                   audit->nodes[worst].fallbacks,
+                   " times: see ulimit -v, ulimit -d, vm.overcommit_memory and VALLOC_LIMIT_HARD");
     return true;
 }
 
 /* --- Threads that are not where they should be --- */
 
-/* In big blocks that lie where they are touched first: what has a place is where somebody wanted it. */
-static uint64_t touched_big(const struct vl_census_node *node)
-{
-    return node->here_big - node->here_placed;
-}
-
-static uint64_t big_bytes(const struct vl_audit *audit)
+/* Of big blocks for which nobody has named a place. */
+static uint64_t free_bytes(const struct vl_audit *audit)
 {
     uint64_t sum = 0;
     for (unsigned node = 0; node < audit->count; node++)
-        sum += touched_big(&audit->census.nodes[node]);
+        sum += audit->census.nodes[node].here_free;
     return sum;
 }
 
@@ -116,8 +116,9 @@ static bool find_moving(const struct vl_audit *audit, struct vl_text *text)
         moves += audit->nodes[node].rehomed;
     if (moves < MOVES_MIN || moves < MOVES_PER_CACHE * audit->caches)
         return false;
-    number(text, "threads have moved to another node ", moves, " times, and left their memory");
-    if (audit->balances && big_bytes(audit) != 0)
+    vl_text_figure(text, "threads have moved to another node ", moves,
+                   " times, and left their memory");
+    if (audit->balances && free_bytes(audit) != 0)
         vl_text_str(text, ", which the kernel moves after them (numa_balancing)");
     vl_text_str(text, ": bind threads, see valloc(7)");
     return true;
@@ -129,30 +130,30 @@ static bool find_remote(const struct vl_audit *audit, struct vl_text *text)
         audit->freed_remotely * 100 < audit->freed * REMOTE_PERCENT)
         return false;
     vl_text_percent(text, audit->freed_remotely, audit->freed);
-    number(text, " of frees are remote, most of them on node ",
-           (uint64_t)audit->nodes[audit->worst.from].id, "");
-    number(text, " of blocks of node ", (uint64_t)audit->nodes[audit->worst.to].id,
-           ": bind threads that share blocks to one node, see valloc(7)");
+    vl_text_figure(text, " of frees are remote, most of them on node ",
+                   (uint64_t)audit->nodes[audit->worst.from].id, "");
+    vl_text_figure(text, " of blocks of node ", (uint64_t)audit->nodes[audit->worst.to].id,
+                   ": bind threads that share blocks to one node, see valloc(7)");
     return true;
 }
 
 static bool find_one_sided(const struct vl_audit *audit, struct vl_text *text)
 {
     unsigned most = 0, settled = 0;
-    uint64_t sum = big_bytes(audit);
+    uint64_t sum = free_bytes(audit);
     const struct vl_census_node *nodes = audit->census.nodes;
     for (unsigned node = 0; node < audit->count; node++) {
-        most = touched_big(&nodes[node]) > touched_big(&nodes[most]) ? node : most;
+        most = nodes[node].here_free > nodes[most].here_free ? node : most;
         settled += audit->nodes[node].threads != 0;
     }
-    if (sum < ONE_SIDED_MIN || touched_big(&nodes[most]) * 100 < sum * ONE_SIDED_PERCENT ||
+    if (sum < ONE_SIDED_MIN || nodes[most].here_free * 100 < sum * ONE_SIDED_PERCENT ||
         settled < 2 || 2 * audit->nodes[most].threads >= audit->threads)
         return false;
-    vl_text_percent(text, touched_big(&nodes[most]), sum);
-    bytes(text, " of ", sum, " in big blocks lie");
-    number(text, " on node ", (uint64_t)audit->nodes[most].id, "");
-    number(text, ", threads run on ", settled,
-           " nodes: let each thread write first what it will use, see valloc(7)");
+    vl_text_percent(text, nodes[most].here_free, sum);
+    vl_text_item(text, " of ", sum, " in big blocks lie");
+    vl_text_figure(text, " on node ", (uint64_t)audit->nodes[most].id, "");
+    vl_text_figure(text, ", threads run on ", settled,
+                   " nodes: let each thread write first what it will use, see valloc(7)");
     return true;
 }
 

@@ -6,23 +6,16 @@
 
 #include <string.h>
 
-static void add(struct vl_traffic_count *sum, uint64_t batches, uint64_t blocks)
-{
-    vl_count(&sum->batches, batches);
-    vl_count(&sum->blocks, blocks);
-}
-
 /* Each count is read once: what is remote is part of all, whatever goes on meanwhile. */
 static void take_pair(struct vl_audit *audit, unsigned from, unsigned to)
 {
-    const struct vl_traffic_count *count = &vl_traffic[from].to[to];
-    uint64_t batches = vl_get(&count->batches), blocks = vl_get(&count->blocks);
+    uint64_t blocks = vl_get(&vl_traffic[from].to[to].blocks);
     audit->freed += blocks;
     if (from == to)
         return;
     audit->freed_remotely += blocks;
-    add(&audit->nodes[from].freed_of_others, batches, blocks);
-    add(&audit->nodes[to].freed_elsewhere, batches, blocks);
+    audit->nodes[from].freed_of_others += blocks;
+    audit->nodes[to].freed_elsewhere += blocks;
 }
 
 static void take_traffic(struct vl_audit *audit)
@@ -52,11 +45,8 @@ static void take_caches(struct vl_audit *audit)
 
 static void take_machine(struct vl_audit_node *node)
 {
-    uint64_t bytes, free_bytes;
-    if (vl_os->node_memory((unsigned)node->id, &bytes, &free_bytes) != 0)
-        return;
-    node->memory_bytes = bytes;
-    node->free_bytes = free_bytes;
+    if (vl_os->node_memory((unsigned)node->id, &node->memory) != 0)
+        node->memory = (struct vl_node_memory){0, 0, 0};
 }
 
 static void take_several(struct vl_audit *audit)

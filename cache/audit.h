@@ -15,12 +15,13 @@ struct vl_audit_node {
     int id;                                  /* the kernel's number; -1: one heap for all */
     uint32_t threads;                        /* whose home it is */
     uint64_t used_bytes;                     /* of its heap, by the program */
-    uint64_t memory_bytes, free_bytes;       /* of the machine; 0 where that is not known */
-    struct vl_traffic_count freed_elsewhere; /* its blocks, by threads of other nodes */
-    struct vl_traffic_count freed_of_others; /* other nodes' blocks, by its threads */
+    struct vl_node_memory memory;            /* of the machine; 0 where that is not known */
+    uint64_t freed_elsewhere;                /* its blocks, by threads of other nodes */
+    uint64_t freed_of_others;                /* other nodes' blocks, by its threads */
     uint64_t rehomed, fallbacks;             /* as in numa/traffic.h */
 };
 
+/* 7 KB, which even the smallest stack of a thread has room for, once. */
 struct vl_audit {
     unsigned count; /* of nodes with a heap; with one, there is little to say */
     bool balances;  /* the kernel moves pages after threads */

@@ -239,11 +239,17 @@ static bool give_at_home(void *block)
     return class != VL_CLASS_NONE && class < VL_CLASSES && vl_cache_give(cache, class, block);
 }
 
+static unsigned home(void)
+{
+    bool own = vl_get(&vl_cache_self->state) == VL_CACHE_OWNED;
+    return own ? vl_cache_self->node : vl_topology_here(&vl_topology);
+}
+
 /* No cache keeps it: it has gone back to the heap of its node, from that of the thread. */
 static void note_run(const struct vl_slice *slice)
 {
     if (vl_topology.count > 1 && slice->kind == VL_SLICE_NODE)
-        vl_traffic_freed(vl_topology_here(&vl_topology), slice->node, 1);
+        vl_traffic_freed(home(), slice->node, 1);
 }
 
 /* What a call of any kind comes to; who calls this counts it. */

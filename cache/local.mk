@@ -45,6 +45,8 @@ VL_SOURCES += \
 	%D%/query.h \
 	%D%/report.c \
 	%D%/report.h \
+	%D%/report_json.c \
+	%D%/report_nodes.c \
 	%D%/reserve.c \
 	%D%/reserve.h \
 	%D%/resident.c \

@@ -16,7 +16,8 @@ static bool read_request(const struct valloc_numa_audit *given, struct valloc_nu
     if (given == NULL || given->size < TOLD)
         return false;
     memcpy(audit, given, TOLD);
-    return audit->node == NULL || audit->node_size >= sizeof audit->node->node;
+    return (audit->node == NULL || audit->node_size >= sizeof audit->node->node) &&
+           (audit->flow == NULL || audit->flow_size >= sizeof audit->flow->blocks);
 }
 
 static struct valloc_numa_node node_of(const struct vl_audit *from, unsigned node)
@@ -32,20 +33,26 @@ static struct valloc_numa_node node_of(const struct vl_audit *from, unsigned nod
         .away_node = from->census.known ? census->away_node : -1,
         .here = census->here,
         .here_big = census->here_big,
-        .freed_elsewhere = vl_get(&n->freed_elsewhere.blocks),
-        .freed_of_others = vl_get(&n->freed_of_others.blocks),
+        .freed_elsewhere = n->freed_elsewhere,
+        .freed_of_others = n->freed_of_others,
         .rehomed = n->rehomed,
         .fallbacks = n->fallbacks,
     };
 }
 
+/* The nth element of an array whose elements are larger than ours, or smaller. */
+static void put_element(void *array, size_t nth, size_t size, const void *ours, size_t our_size)
+{
+    char *place = (char *)array + nth * size;
+    memset(place, 0, size);
+    memcpy(place, ours, vl_min(size, our_size));
+}
+
 static void put_nodes(const struct valloc_numa_audit *audit, const struct vl_audit *from)
 {
     for (unsigned i = 0; audit->node != NULL && i < from->count && i < audit->node_max; i++) {
-        char *place = (char *)audit->node + i * audit->node_size;
         struct valloc_numa_node node = node_of(from, i);
-        memset(place, 0, audit->node_size);
-        memcpy(place, &node, vl_min(audit->node_size, sizeof node));
+        put_element(audit->node, i, audit->node_size, &node, sizeof node);
     }
 }
 
@@ -58,7 +65,8 @@ static void put_flows(const struct valloc_numa_audit *audit, const struct vl_aud
             struct valloc_numa_flow flow = {vl_get(&sum->blocks), vl_get(&sum->batches)};
             if (i == k) /* what has no cache to go to is between no nodes */
                 flow = (struct valloc_numa_flow){0, 0};
-            audit->flow[i * audit->node_max + k] = flow;
+            put_element(audit->flow, (size_t)i * audit->node_max + k, audit->flow_size, &flow,
+                        sizeof flow);
         }
 }
 
@@ -87,6 +95,8 @@ int valloc_numa_audit(struct valloc_numa_audit *given)
     put_nodes(&audit, &from);
     put_flows(&audit, &from);
     put_sums(&audit, &from);
-    memcpy((char *)given + TOLD, (char *)&audit + TOLD, vl_min(given->size, sizeof audit) - TOLD);
+    size_t ours = vl_min(given->size, sizeof audit);
+    memcpy((char *)given + TOLD, (char *)&audit + TOLD, ours - TOLD);
+    memset((char *)given + ours, 0, given->size - ours);
     return 0;
 }

@@ -211,12 +211,17 @@ static void **emptied(struct vl_cache *cache, unsigned class, void **top)
     unsigned count = vl_magazine_count(top, capacity);
     if (count == 0)
         return top;
-    if (vl_topology.count > 1 && !cache->heap->holds)
-        vl_count(&cache->passed_blocks, count);
     if (count == capacity && vl_depot_put(&cache->heap->depots[class], class, top))
         return vl_null_magazine;
     vl_central_give(class, top, count, "free");
     return vl_magazine_of(top) + capacity;
+}
+
+/* Of what the program has freed, so many are not kept. What a flush sends away need not have been freed. */
+static void note_passed(struct vl_cache *cache, unsigned blocks)
+{
+    if (vl_topology.count > 1 && !cache->heap->holds)
+        vl_count(&cache->passed_blocks, blocks);
 }
 
 static void **unhook_spare(struct vl_cache *cache, unsigned class)
@@ -287,8 +292,10 @@ static void lighten(struct vl_cache *cache, int64_t goal, lose_fn *lose,
     for (unsigned class = VL_CLASSES - 1; class > 0 && cache->held_bytes > goal; class--) {
         if (cache->counted[class] == 0 || !which(cache, class))
             continue;
+        unsigned before = cache->counted[class];
         lose(cache, class);
         count_in(cache, class);
+        note_passed(cache, before - cache->counted[class]);
     }
 }
 
@@ -461,10 +468,15 @@ void *vl_cache_refill(struct vl_cache *cache, unsigned class)
 static bool unload(struct vl_cache *cache, unsigned class)
 {
     void **next = vl_null_magazine; /* to be loaded, empty */
-    if (cache->consumes[class])
+    unsigned capacity = vl_size_classes[class].capacity;
+    if (cache->consumes[class]) {
+        note_passed(cache, vl_magazine_count(cache->top[class], capacity));
         dispatch_loaded(cache, class);
-    if (cache->consumes[class] || vl_magazine_is_full(cache->spare[class]))
+    }
+    if (cache->consumes[class] || vl_magazine_is_full(cache->spare[class])) {
+        note_passed(cache, vl_magazine_count(cache->spare[class], capacity));
         next = emptied(cache, class, unhook_spare(cache, class));
+    }
     if (vl_magazine_is_null(next) && vl_magazine_is_null(cache->spare[class]))
         next = empty_magazine(cache, class);
     cache->consumes[class] = true;

@@ -51,6 +51,11 @@ enum vl_spread {
     VL_SPREAD_NEAREST,  /* to that which is nearest to who touches them and has room; since 5.15 */
 };
 
+/* What a node has, what of it is free, and what holds files that could be read again. */
+struct vl_node_memory {
+    uint64_t bytes, free_bytes, file_bytes;
+};
+
 /* Bits of a set of CPUs. */
 enum { VL_CPUS_MAX = 1024 };
 struct vl_cpu_mask {
@@ -103,8 +108,7 @@ struct vl_os {
     int (*node_of)(const void *address);
     /* The same of many pages in one call: nodes[i] is negative where there is none. */
     int (*nodes_of)(const void *const *pages, int *nodes, size_t count);
-    /* What a node has, and what of it is free. */
-    int (*node_memory)(unsigned node, uint64_t *bytes, uint64_t *free_bytes);
+    int (*node_memory)(unsigned node, struct vl_node_memory *memory);
     /* Whether the kernel moves pages to the threads that use them, by itself. */
     bool (*balances)(void);
     /* The nodes this process may use. */

@@ -346,6 +346,10 @@ static int os_where(unsigned *cpu, unsigned *node)
     return QUIETLY(getcpu(cpu, node) == 0);
 }
 
+/* What a list takes that has every other CPU, or two of three, as machines number them that count their
+ * processors in turn. */
+enum { CPU_LIST_MAX = 3 * VL_CPUS_MAX };
+
 /* "0-3,8" */
 static void parse_cpus(const char *list, cpu_set_t *cpus)
 {
@@ -366,7 +370,7 @@ _Static_assert(sizeof(struct vl_node_mask) == sizeof(cpu_set_t), "nodes are read
 
 static void read_node_cpus(unsigned node, cpu_set_t *cpus)
 {
-    char path[64], list[1024];
+    char path[64], list[CPU_LIST_MAX];
     struct vl_text text = vl_text_on(path, sizeof path);
     vl_text_str(&text, "/sys/devices/system/node/node");
     vl_text_u64(&text, node);
@@ -407,7 +411,7 @@ static int os_allowed_cpus(struct vl_cpu_mask *cpus)
 
 static int os_cpu_nodes(struct vl_node_mask *nodes)
 {
-    char list[1024];
+    char list[CPU_LIST_MAX];
     vl_os_read_file("/sys/devices/system/node/has_cpu", list, sizeof list);
     parse_cpus(list, (cpu_set_t *)nodes);
     return list[0] != '\0' ? 0 : -ENOENT;
@@ -464,36 +468,31 @@ static int os_nodes_of(const void *const *pages, int *nodes, size_t count)
     return QUIETLY(syscall(SYS_move_pages, 0, count, pages, NULL, nodes, 0) == 0);
 }
 
-/* Of "Node 0 MemTotal:  1024 kB" and so on. */
-struct node_memory {
-    uint64_t total, free;
-};
+/* The number in "Node 0 MemTotal:  1024 kB", if the line is of that name; else `other`. */
+static uint64_t node_figure(const char *line, const char *name, uint64_t other)
+{
+    const char *at = strstr(line, name);
+    return at != NULL ? vl_text_number(at + strcspn(at, "0123456789"), 10) << 10 : other;
+}
 
 static void find_node_memory(const char *line, void *of_memory)
 {
-    static const char total[] = "MemTotal:", free[] = "MemFree:";
-    struct node_memory *memory = of_memory;
-    const char *at = strchr(line, 'M');
-    if (at == NULL)
-        return;
-    if (strncmp(at, total, sizeof total - 1) == 0)
-        memory->total = vl_text_number(at + strcspn(at, "0123456789"), 10) << 10;
-    else if (strncmp(at, free, sizeof free - 1) == 0)
-        memory->free = vl_text_number(at + strcspn(at, "0123456789"), 10) << 10;
+    struct vl_node_memory *memory = of_memory;
+    memory->bytes = node_figure(line, " MemTotal:", memory->bytes);
+    memory->free_bytes = node_figure(line, " MemFree:", memory->free_bytes);
+    memory->file_bytes = node_figure(line, " FilePages:", memory->file_bytes);
 }
 
-static int os_node_memory(unsigned node, uint64_t *bytes, uint64_t *free_bytes)
+static int os_node_memory(unsigned node, struct vl_node_memory *memory)
 {
     char path[64];
-    struct node_memory memory = {0, 0};
+    *memory = (struct vl_node_memory){0, 0, 0};
     struct vl_text text = vl_text_on(path, sizeof path);
     vl_text_str(&text, "/sys/devices/system/node/node");
     vl_text_u64(&text, node);
     vl_text_str(&text, "/meminfo");
-    vl_os_read_lines(path, find_node_memory, &memory);
-    *bytes = memory.total;
-    *free_bytes = memory.free;
-    return memory.total != 0 ? 0 : -ENOENT;
+    vl_os_read_lines(path, find_node_memory, memory);
+    return memory->bytes != 0 ? 0 : -ENOENT;
 }
 
 static bool os_balances(void)

@@ -115,6 +115,28 @@ void vl_text_percent(struct vl_text *text, uint64_t part, uint64_t whole)
     vl_text_char(text, '%');
 }
 
+void vl_text_item(struct vl_text *text, const char *before, uint64_t bytes, const char *after)
+{
+    vl_text_str(text, before);
+    vl_text_bytes(text, bytes);
+    vl_text_str(text, after);
+}
+
+void vl_text_figure(struct vl_text *text, const char *before, uint64_t value, const char *after)
+{
+    vl_text_str(text, before);
+    vl_text_u64(text, value);
+    vl_text_str(text, after);
+}
+
+void vl_text_counted(struct vl_text *text, uint64_t count, const char *noun)
+{
+    vl_text_u64(text, count);
+    vl_text_char(text, ' ');
+    vl_text_str(text, noun);
+    vl_text_str(text, count == 1 ? "" : "s");
+}
+
 static unsigned digit_value(char c)
 {
     return c >= '0' && c <= '9'   ? (unsigned)(c - '0')

@@ -48,6 +48,11 @@ void vl_text_fixed(struct vl_text *text, int64_t value, unsigned decimals);
 /* "43.2%", rounded down so that only all of it is "100.0%"; "-" for a share of nothing. */
 void vl_text_percent(struct vl_text *text, uint64_t part, uint64_t whole);
 
+/* Parts of sentences for people: "held 1.2 GB,", "node 3 has", "1 block", "2 blocks". */
+void vl_text_item(struct vl_text *text, const char *before, uint64_t bytes, const char *after);
+void vl_text_figure(struct vl_text *text, const char *before, uint64_t value, const char *after);
+void vl_text_counted(struct vl_text *text, uint64_t count, const char *noun);
+
 /* The way back: the number that a string begins with, 0 if with none; in decimal, or in hexadecimal. */
 uint64_t vl_text_number(const char *string, unsigned base);
 

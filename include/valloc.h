@@ -112,7 +112,7 @@ struct valloc_numa_node {
     uint64_t used;            /* bytes of its heap in use by the program, without big blocks */
     uint64_t held;            /* bytes of memory that its heap has, wherever they lie */
     uint64_t away;            /* of these, on other nodes: there was no room, or they were moved */
-    int away_node;            /* where most of that lies; -1: on none */
+    int away_node;            /* where most of that lies; -1: on none, or on some without a heap */
     uint64_t here;            /* bytes on this node, of all heaps and big blocks */
     uint64_t here_big;        /* of these, in big blocks */
     uint64_t freed_elsewhere; /* number of its blocks freed so far by threads of other nodes */
@@ -135,10 +135,12 @@ enum valloc_numa_finding {
     VALLOC_NUMA_ONE_SIDED  /* big blocks lie on one node, threads run on others */
 };
 
-/* The first five are the caller's; pointers may be NULL. What the caller's `size` has no room for is not told. */
+/* The first six are the caller's; pointers may be NULL. What the caller's sizes have no room for is not told; what
+ * they have room for and this library does not know is 0. */
 struct valloc_numa_audit {
     size_t size;                   /* of this struct, for later versions */
-    size_t node_size;              /* of struct valloc_numa_node, likewise */
+    size_t node_size;              /* of struct valloc_numa_node, likewise, */
+    size_t flow_size;              /* and of struct valloc_numa_flow */
     unsigned node_max;             /* for so many nodes there is room */
     struct valloc_numa_node *node; /* at `node`, and for their square */
     struct valloc_numa_flow
@@ -154,7 +156,7 @@ struct valloc_numa_audit {
     char advice[192];      /* in one line; "" if it is fine */
 };
 
-/* 0; -1 with EINVAL if `size`, or `node_size`, says nothing. */
+/* 0; -1 with EINVAL if a size has not even room for the first member to be told. */
 int valloc_numa_audit(struct valloc_numa_audit *audit);
 
 /* A piece of the heap: 2 MB for small blocks and runs of pages, or one big block. */

@@ -97,6 +97,15 @@ static bool is_same(const struct vl_cpu_mask *a, const struct vl_cpu_mask *b)
     return memcmp(a, b, sizeof *a) == 0;
 }
 
+/* Whether b's CPUs are all among a's. */
+static bool covers(const struct vl_cpu_mask *a, const struct vl_cpu_mask *b)
+{
+    for (unsigned i = 0; i < sizeof a->words / sizeof *a->words; i++)
+        if ((b->words[i] & ~a->words[i]) != 0)
+            return false;
+    return true;
+}
+
 static unsigned count_cpus(const struct vl_cpu_mask *cpus)
 {
     unsigned count = 0;
@@ -187,9 +196,18 @@ static enum state decide(void)
     return bind_to(true, 0) == 0 ? BINDING : refuse("the kernel does not let it", "");
 }
 
+/* Such a thread has seen to its CPUs, and leaves it to the next to decide, who has to change them for a moment
+ * (allowed_cpus). */
+static bool has_fewer_than_main(void)
+{
+    struct vl_cpu_mask own, of_main;
+    return vl_os->affinity(false, &own) == 0 && vl_os->affinity(true, &of_main) == 0 &&
+           !covers(&own, &of_main);
+}
+
 static bool is_binding(void)
 {
-    if (vl_get_acquire(&state) == UNDECIDED && vl_turn_take(&turn)) {
+    if (vl_get_acquire(&state) == UNDECIDED && !has_fewer_than_main() && vl_turn_take(&turn)) {
         if (vl_get(&state) == UNDECIDED)
             vl_set_release(&state, decide());
         vl_turn_end(&turn);

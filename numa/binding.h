@@ -14,9 +14,9 @@
  * Nobody is bound twice: where OpenMP, MPI or the batch system binds, or the process may not run on all CPUs
  * that it could be allowed, valloc says so in one line and does nothing. A thread that has seen to its affinity
  * itself is left alone: that is one whose CPUs are neither all nor those of a node, which are what threads
- * inherit.
+ * inherit. Nor does it decide.
  *
- *      UNDECIDED --first thread but main--> BINDING or OFF         by one thread, others wait for it
+ *      UNDECIDED --first such thread but main--> BINDING or OFF    by one thread, others wait for it
  */
 #ifndef VL_NUMA_BINDING_H
 #define VL_NUMA_BINDING_H

@@ -5,7 +5,7 @@
 enum {
     PAGES_ASKED = 16384,      /* in all; beyond, a heap is known by samples */
     PAGES_OF_SLICE_MIN = 256, /* of a slice that is a small part of it */
-    PAGES_AT_ONCE = 256,      /* in one call; their addresses lie on the stack */
+    PAGES_AT_ONCE = 64,       /* in one call; their addresses lie on the stack */
 };
 
 /* Pages that lie on each node; the last: on one that has no heap. */
@@ -85,7 +85,7 @@ static bool ask_slice(struct vl_census *census, const struct vl_slice *slice, si
     return true;
 }
 
-/* All slices of a kind, and of a node if they hold no big blocks. */
+/* All slices of a kind, and of a node where those have one. */
 static bool ask_slices(struct vl_census *census, enum vl_slice_kind kind, unsigned node,
                        size_t in_all, struct tally *bytes)
 {
@@ -114,9 +114,22 @@ static void note_away(struct vl_census_node *node, unsigned self, const struct t
     }
 }
 
+static bool ask_big(struct vl_census *census, size_t in_all, struct tally *bytes)
+{
+    if (!ask_slices(census, VL_SLICE_BIG, 0, in_all, bytes))
+        return false;
+    for (unsigned node = 0; node < vl_topology.count; node++)
+        census->nodes[node].here_free = bytes->on[node];
+    if (!ask_slices(census, VL_SLICE_PLACED, 0, in_all, bytes))
+        return false;
+    for (unsigned node = 0; node < vl_topology.count; node++)
+        census->nodes[node].here_big = census->nodes[node].here_free + bytes->on[node];
+    return true;
+}
+
 static bool ask_all(struct vl_census *census)
 {
-    struct tally bytes, placed;
+    struct tally bytes;
     size_t in_all = pages_of_all();
     for (unsigned node = 0; node < vl_topology.count; node++) {
         census->nodes[node].away_node = -1;
@@ -125,14 +138,7 @@ static bool ask_all(struct vl_census *census)
             return false;
         note_away(&census->nodes[node], node, &bytes);
     }
-    if (!ask_slices(census, VL_SLICE_BIG, 0, in_all, &bytes) ||
-        !ask_slices(census, VL_SLICE_PLACED, 0, in_all, &placed))
-        return false;
-    for (unsigned node = 0; node < vl_topology.count; node++) {
-        census->nodes[node].here_big = bytes.on[node] + placed.on[node];
-        census->nodes[node].here_placed = placed.on[node];
-    }
-    return true;
+    return ask_big(census, in_all, &bytes);
 }
 
 void vl_census_take(struct vl_census *census)

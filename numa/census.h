@@ -17,12 +17,13 @@
 
 /* In bytes, as far as they are in memory. */
 struct vl_census_node {
-    uint64_t held;        /* of the heap of this node, without those of objects and places */
-    uint64_t away;        /* of these, on other nodes */
-    int away_node;        /* where most of that lies, by the kernel's number; -1: nowhere */
-    uint64_t here;        /* of all slices, on this node */
-    uint64_t here_big;    /* of these, big blocks */
-    uint64_t here_placed; /* of these, such as have a place: nobody's first touch decides on it */
+    uint64_t held;     /* of the slices that prefer this node, without those of allocator objects */
+    uint64_t away;     /* of these, on other nodes */
+    int away_node;     /* where most of that lies, by the kernel's number; -1: nowhere */
+    uint64_t here;     /* of all slices, on this node */
+    uint64_t here_big; /* of these, big blocks */
+    uint64_t
+        here_free; /* of these, such as lie where they were touched first: nobody has named a place */
 };
 
 struct vl_census {

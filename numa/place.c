@@ -500,6 +500,16 @@ void *vl_place_big(size_t bytes, size_t align, struct vl_holding *holder, bool *
     return vl_place_big_at(place, bytes, align, holder, zeroed);
 }
 
+bool vl_place_begins(const struct vl_slice *slice)
+{
+    if (slice->kind != VL_SLICE_PLACED)
+        return false;
+    for (const struct vl_slice *before = vl_slices; before < slice; before++)
+        if (before->kind == VL_SLICE_PLACED && before->node == slice->node)
+            return false;
+    return true;
+}
+
 struct vl_place_use vl_place_use_at(unsigned place)
 {
     struct vl_place_use use = {0, 0};

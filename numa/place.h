@@ -51,6 +51,9 @@ struct vl_place_use {
 };
 struct vl_place_use vl_place_use_at(unsigned place);
 
+/* Whether a slice is the first of such a place: by these, each place is met once. */
+bool vl_place_begins(const struct vl_slice *slice);
+
 /* A new object's memory comes from this node; -1: from that of the thread that asks. */
 void vl_place_begin(struct vl_holding *holding, int node);
 

@@ -363,13 +363,14 @@ static int fake_nodes_of(const void *const *pages, int *nodes, size_t page_count
     return -error;
 }
 
-static int fake_node_memory(unsigned node, uint64_t *bytes, uint64_t *free_bytes)
+static int fake_node_memory(unsigned node, struct vl_node_memory *memory)
 {
     if (node >= NODES_KNOWN)
         return -ENOENT;
     pthread_mutex_lock(&mutex);
-    *bytes = world.node_bytes[node] != 0 ? world.node_bytes[node] : (uint64_t)8 << 30;
-    *free_bytes = world.node_bytes[node] != 0 ? world.node_free_bytes[node] : *bytes;
+    memory->file_bytes = 0;
+    memory->bytes = world.node_bytes[node] != 0 ? world.node_bytes[node] : (uint64_t)8 << 30;
+    memory->free_bytes = world.node_bytes[node] != 0 ? world.node_free_bytes[node] : memory->bytes;
     pthread_mutex_unlock(&mutex);
     return 0;
 }

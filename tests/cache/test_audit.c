@@ -6,6 +6,8 @@
 
 #include "valloc.h"
 
+#include <limits.h>
+
 enum { NODES = 8 };
 
 static struct vl_audit audit;
@@ -147,10 +149,10 @@ START_TEST(frees_elsewhere_are_told)
     ck_assert_uint_eq(audit.freed_remotely, 41000);
     ck_assert_uint_ge(audit.freed, 99800);  /* but for what caches keep, */
     ck_assert_uint_le(audit.freed, 100100); /* or had never given out */
-    ck_assert_uint_eq(vl_get(&audit.nodes[1].freed_elsewhere.blocks), 41000);
-    ck_assert_uint_eq(vl_get(&audit.nodes[2].freed_of_others.blocks), 41000);
-    ck_assert_uint_eq(vl_get(&audit.nodes[1].freed_of_others.blocks), 0);
-    ck_assert_uint_eq(vl_get(&audit.nodes[2].freed_elsewhere.blocks), 0);
+    ck_assert_uint_eq(audit.nodes[1].freed_elsewhere, 41000);
+    ck_assert_uint_eq(audit.nodes[2].freed_of_others, 41000);
+    ck_assert_uint_eq(audit.nodes[1].freed_of_others, 0);
+    ck_assert_uint_eq(audit.nodes[2].freed_elsewhere, 0);
     ck_assert_uint_eq(audit.worst.from, 2);
     ck_assert_uint_eq(audit.worst.to, 1);
 }
@@ -210,8 +212,8 @@ START_TEST(nobody_is_disturbed)
     ck_assert_uint_eq(audit.freed_remotely, blocks);
     for (unsigned node = 0; node < WORKERS; node++) {
         ck_assert_uint_eq(audit.nodes[node].used_bytes, 0);
-        ck_assert_uint_eq(vl_get(&audit.nodes[node].freed_elsewhere.blocks), blocks / WORKERS);
-        ck_assert_uint_eq(vl_get(&audit.nodes[node].freed_of_others.blocks), blocks / WORKERS);
+        ck_assert_uint_eq(audit.nodes[node].freed_elsewhere, blocks / WORKERS);
+        ck_assert_uint_eq(audit.nodes[node].freed_of_others, blocks / WORKERS);
     }
 }
 END_TEST
@@ -225,6 +227,7 @@ static struct valloc_numa_audit ask(void)
 {
     struct valloc_numa_audit asked = {.size = sizeof asked,
                                       .node_size = sizeof *nodes,
+                                      .flow_size = sizeof *flows,
                                       .node_max = NODES,
                                       .node = nodes,
                                       .flow = flows};
@@ -261,6 +264,28 @@ START_TEST(all_is_told)
     ck_assert_uint_eq(nodes[1].freed_elsewhere, 41000);
     ck_assert_uint_eq(nodes[2].freed_of_others, 41000);
     ck_assert_int_eq((unsigned char)*(char *)&nodes[NODES], 0xa5);
+}
+END_TEST
+
+static void *ask_alone(void *asked)
+{
+    valloc_numa_audit(asked);
+    return NULL;
+}
+
+START_TEST(smallest_stack_is_enough)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    struct valloc_numa_audit asked = {.size = sizeof asked};
+    free_41_percent_remotely();
+    memset(vl_alloc(8 * MB), 1, 8 * MB);
+    ck_assert_int_eq(pthread_attr_init(&attributes), 0);
+    ck_assert_int_eq(pthread_attr_setstacksize(&attributes, (size_t)PTHREAD_STACK_MIN), 0);
+    ck_assert_int_eq(pthread_create(&thread, &attributes, ask_alone, &asked), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_uint_eq(asked.node_count, NODES);
+    ck_assert_int_eq(asked.known, 1);
 }
 END_TEST
 
@@ -316,12 +341,15 @@ START_TEST(what_says_nothing_is_refused)
     asked = (struct valloc_numa_audit){.size = sizeof asked, .node_max = 1, .node = nodes};
     ck_assert_int_eq(valloc_numa_audit(&asked), -1); /* node_size */
     asked.node = NULL;
+    asked.flow = flows;
+    ck_assert_int_eq(valloc_numa_audit(&asked), -1); /* flow_size */
+    asked.flow = NULL;
     ck_assert_int_eq(valloc_numa_audit(&asked), 0);
     ck_assert_uint_eq(asked.node_count, NODES);
 }
 END_TEST
 
-/* Smaller structs are filled as far as they go, larger ones as far as we know. */
+/* Smaller structs are filled as far as they go, larger ones as far as we know, and with zeros. */
 START_TEST(other_versions_are_served)
 {
     enum { BEFORE_ADVICE = offsetof(struct valloc_numa_audit, advice) };
@@ -346,7 +374,7 @@ START_TEST(other_versions_are_served)
         uint64_t more;
     } larger = {.audit.size = sizeof larger, .more = 5};
     ck_assert_int_eq(valloc_numa_audit(&larger.audit), 0);
-    ck_assert_uint_eq(larger.more, 5);
+    ck_assert_uint_eq(larger.more, 0);
     uint64_t first[2 * offsetof(struct valloc_numa_node, used) / sizeof(uint64_t) + 1];
     first[2] = 17;
     asked = (struct valloc_numa_audit){.size = sizeof asked,
@@ -355,6 +383,34 @@ START_TEST(other_versions_are_served)
                                        .node = (struct valloc_numa_node *)first};
     ck_assert_int_eq(valloc_numa_audit(&asked), 0);
     ck_assert_uint_eq(first[2], 17);
+}
+END_TEST
+
+START_TEST(flows_of_other_versions_are_served)
+{
+    struct later {
+        struct valloc_numa_flow flow;
+        uint64_t more;
+    } later[4 * 4];
+    uint64_t first[3 * 3 + 1];
+    struct valloc_numa_audit asked = {
+        .size = sizeof asked, .flow_size = sizeof *later, .node_max = 4, .flow = &later[0].flow};
+    free_41_percent_remotely();
+    memset(later, 0xa5, sizeof later);
+    ck_assert_int_eq(valloc_numa_audit(&asked), 0);
+    for (unsigned i = 0; i < 4 * 4; i++) {
+        ck_assert_uint_eq(later[i].flow.blocks, i == 2 * 4 + 1 ? 41000 : 0);
+        ck_assert_uint_eq(later[i].more, 0);
+    }
+    first[3 * 3] = 17;
+    asked = (struct valloc_numa_audit){.size = sizeof asked,
+                                       .flow_size = sizeof *first,
+                                       .node_max = 3,
+                                       .flow = (struct valloc_numa_flow *)first};
+    ck_assert_int_eq(valloc_numa_audit(&asked), 0);
+    for (unsigned i = 0; i < 3 * 3; i++)
+        ck_assert_uint_eq(first[i], i == 2 * 3 + 1 ? 41000 : 0);
+    ck_assert_uint_eq(first[3 * 3], 17);
 }
 END_TEST
 
@@ -394,10 +450,12 @@ Suite *vl_suite(void)
     TCase *api = tcase_create("api");
     tcase_add_checked_fixture(api, set_up, NULL);
     tcase_add_test(api, all_is_told);
+    tcase_add_test(api, smallest_stack_is_enough);
     tcase_add_test(api, unknown_is_not_zero);
     tcase_add_test(api, full_node_is_told);
     tcase_add_test(api, what_says_nothing_is_refused);
     tcase_add_test(api, other_versions_are_served);
+    tcase_add_test(api, flows_of_other_versions_are_served);
     suite_add_tcase(suite, api);
 
     TCase *one = tcase_create("one node");

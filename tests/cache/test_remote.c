@@ -256,6 +256,25 @@ START_TEST(frees_of_large_blocks_are_counted)
 }
 END_TEST
 
+static void *free_while_away(void *batch)
+{
+    take_batch(batch);
+    move_to(5);
+    return free_batch(batch);
+}
+
+/* Who is elsewhere for a moment has not moved. */
+START_TEST(frees_are_of_the_home)
+{
+    static const size_t sizes[] = {5000, VL_SMALL_MAX + 1};
+    void *blocks[3];
+    for (unsigned i = 0; i < 2; i++)
+        run_on(1, free_while_away, &(struct batch){sizes[i], 3, blocks});
+    ck_assert_uint_eq(freed(1, 1), 3); /* runs */
+    ck_assert_uint_eq(freed_in_all_but(5, NODES), 0);
+}
+END_TEST
+
 static void *take_and_free(void *batch)
 {
     take_batch(batch);
@@ -271,6 +290,28 @@ START_TEST(frees_at_home_are_passed_on)
     ck_assert_uint_eq(freed_in_all_but(1, NODES), 0);
     ck_assert_uint_le(passed(), COUNT + 63);
     ck_assert_uint_ge(passed(), COUNT - KEPT_MAX);
+}
+END_TEST
+
+static void *take_flush_and_move(void *blocks)
+{
+    take_batch(&(struct batch){64, 3, blocks});
+    vl_cache_flush(vl_cache_self);
+    take_batch(&(struct batch){64, 3, blocks});
+    move_to(2);
+    for (size_t size = 1000; size < 10000; size += 500)
+        vl_alloc(size);
+    ck_assert_uint_eq(vl_cache_self->node, 2);
+    return NULL;
+}
+
+/* A cache also gives back what the program has never had. */
+START_TEST(flush_is_no_free)
+{
+    void *blocks[3];
+    run_on(1, take_flush_and_move, blocks);
+    vl_trim();
+    ck_assert_uint_eq(passed(), 0);
 }
 END_TEST
 
@@ -506,7 +547,9 @@ Suite *vl_suite(void)
     tcase_add_test(counts, frees_on_another_node_are_counted);
     tcase_add_test(counts, frees_of_many_nodes_are_told_apart);
     tcase_add_test(counts, frees_of_large_blocks_are_counted);
+    tcase_add_test(counts, frees_are_of_the_home);
     tcase_add_test(counts, frees_at_home_are_passed_on);
+    tcase_add_test(counts, flush_is_no_free);
     suite_add_tcase(suite, counts);
 
     TCase *one = tcase_create("one node");

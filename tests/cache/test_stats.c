@@ -178,7 +178,7 @@ END_TEST
 
 static const char *printed(void (*print)(int fd))
 {
-    static char text[4096];
+    static char text[1 << 16];
     int ends[2];
     ck_assert_int_eq(pipe(ends), 0);
     print(ends[1]);
@@ -245,6 +245,37 @@ START_TEST(places_are_named_where_there_are_any)
     ck_assert_ptr_nonnull(strstr(text,
                                  "\"per_place\": [{\"place\": \"node 1\", \"big_bytes\": 5242880, "
                                  "\"big_blocks\": 1}, {\"place\": \"interleaved\", "));
+}
+END_TEST
+
+static void *settle(void *unused)
+{
+    vl_alloc(64);
+    return unused;
+}
+
+/* With figures as long as they can be. */
+START_TEST(all_nodes_are_told)
+{
+    begin_world(VL_NODE_INDEX_MAX);
+    for (unsigned node = 0; node < VL_NODE_INDEX_MAX; node++) {
+        run_on(node, settle, nothing);
+        vl_set(&vl_traffic[node].rehomed, UINT64_MAX);
+        vl_set(&vl_traffic[node].fallbacks, UINT64_MAX);
+        vl_set(&vl_traffic[node].to[(node + 1) % VL_NODE_INDEX_MAX].blocks, UINT64_MAX);
+    }
+    for (uint32_t i = 0; i < vl_get(&vl_slice_count); i++) {
+        struct vl_page_heap *heap = &vl_page_heaps[i];
+        vl_set(&heap->regions_active, UINT32_MAX);
+        vl_set(&heap->regions_empty, UINT32_MAX);
+        vl_set(&heap->regions_clean, UINT32_MAX);
+        vl_set(&heap->thp.small, UINT32_MAX);
+        vl_set(&heap->purged_bytes, UINT64_MAX);
+    }
+    const char *text = printed(vl_report_print_json);
+    ck_assert_ptr_nonnull(strstr(text, ", {\"node\": 63, "));
+    ck_assert_ptr_nonnull(strstr(text, ", \"freed_of_others\": 18446744073709551615}], "));
+    ck_assert_str_eq(strchr(text, '\n'), "\n");
 }
 END_TEST
 
@@ -388,6 +419,10 @@ Suite *vl_suite(void)
     tcase_add_test(print, json_names_what_is_in_use);
     tcase_add_test(print, nodes_are_audited);
     suite_add_tcase(suite, print);
+
+    TCase *many = tcase_create("many nodes");
+    tcase_add_test(many, all_nodes_are_told);
+    suite_add_tcase(suite, many);
 
     TCase *one = tcase_create("one heap");
     tcase_add_loop_test(one, one_heap_is_explained, 0, 3);

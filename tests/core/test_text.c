@@ -41,6 +41,17 @@ START_TEST(appends_in_order)
 }
 END_TEST
 
+START_TEST(parts_of_sentences)
+{
+    struct vl_text text = fresh();
+    vl_text_item(&text, "held ", 3 << 19, ", ");
+    vl_text_figure(&text, "node ", 3, ": ");
+    vl_text_counted(&text, 0, "block");
+    vl_text_counted(&text, 1, " thread");
+    ck_assert_str_eq(text.buf, "held 1.5 MB, node 3: 0 blocks1  thread");
+}
+END_TEST
+
 static const uint64_t numbers[] = {
     0, 1, 9, 10, 15, 16, 255, 4096, UINT32_MAX, INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX,
 };
@@ -354,6 +365,7 @@ Suite *vl_suite(void)
     TCase *append = tcase_create("append");
     tcase_add_test(append, starts_empty);
     tcase_add_test(append, appends_in_order);
+    tcase_add_test(append, parts_of_sentences);
     tcase_add_loop_test(append, numbers_as_printf, 0, COUNT_OF(numbers));
     tcase_add_loop_test(append, fixed_point, 0, COUNT_OF(fixed));
     tcase_add_loop_test(append, bytes_for_people, 0, COUNT_OF(sizes));

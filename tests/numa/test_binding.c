@@ -150,11 +150,11 @@ static struct arrival arrive_from(unsigned node)
 START_TEST(threads_are_spread)
 {
     begin(VL_BIND_SPREAD, empty);
-    inherits = _i != 0;
     vl_free(vl_alloc(64));
     ck_assert_uint_eq(node_of_cpus(fake_os_cpus(true)), NODES); /* alone, it is left alone */
     ck_assert_uint_eq(fake_os_count(FAKE_SET_AFFINITY), 0);
     for (unsigned i = 1; i <= 2 * NODES; i++) {
+        inherits = _i != 0 && i > 1;
         struct arrival arrival = arrive_from(2);
         ck_assert_uint_eq(arrival.bound, i % NODES);
         ck_assert_uint_eq(arrival.home, i % NODES);
@@ -211,6 +211,19 @@ START_TEST(thread_with_an_affinity_is_left_alone)
 }
 END_TEST
 
+/* As it comes before all others, it would have to change its CPUs to see what could be had. */
+START_TEST(thread_with_an_affinity_does_not_decide)
+{
+    begin(VL_BIND_SPREAD, empty);
+    vl_free(vl_alloc(64));
+    run_on(0, arrive_bound, NULL);
+    ck_assert_uint_eq(node_of_cpus(fake_os_cpus(true)), NODES);
+    ck_assert_uint_eq(fake_os_count(FAKE_SET_AFFINITY), 0);
+    ck_assert_uint_eq(arrive_from(0).bound, 1);
+    ck_assert_uint_eq(node_of_cpus(fake_os_cpus(true)), 0);
+}
+END_TEST
+
 static void check_refusal(const char *reason)
 {
     char expected[160];
@@ -238,7 +251,7 @@ END_TEST
 /* taskset, mpirun --bind-to, numactl --cpunodebind, or the program itself. */
 START_TEST(bound_process_is_told)
 {
-    struct vl_cpu_mask some = {{0x37}};
+    struct vl_cpu_mask some = {{0x33}}; /* of two nodes */
     begin(VL_BIND_SPREAD, empty);
     fake_os_set_cpus(true, &some);
     check_refusal("the process is bound to some of its CPUs already");
@@ -328,6 +341,7 @@ Suite *vl_suite(void)
     tcase_add_test(threads, threads_are_packed);
     tcase_add_test(threads, nobody_is_bound_unless_asked);
     tcase_add_test(threads, thread_with_an_affinity_is_left_alone);
+    tcase_add_test(threads, thread_with_an_affinity_does_not_decide);
     tcase_add_test(threads, threads_that_come_together_are_spread);
     tcase_add_test(threads, threads_of_a_child_come_anew);
     suite_add_tcase(suite, threads);
