@@ -108,6 +108,7 @@ test_headers = \
 	%D%/api/pool.h \
 	%D%/api/support.h \
 	%D%/fake_os.h \
+	%D%/folders.h \
 	%D%/hugepage/extent_model.h \
 	%D%/hugepage/region_model.h \
 	%D%/model.h \

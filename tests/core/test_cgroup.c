@@ -2,38 +2,12 @@
 #include "tests/api/support.h"
 
 #include "core/cgroup.h"
-
-#include <sys/stat.h>
-
-static char root[64];
+#include "tests/folders.h"
 
 static void make_root(void)
 {
-    snprintf(root, sizeof root, "/tmp/test_cgroup.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(root));
-    vl_cgroup_root = root;
-}
-
-static void remove_root(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", root);
-    ck_assert_int_eq(system(command), 0);
-}
-
-/* A file below the root, with the folders it needs. */
-static void put(const char *path, const char *text)
-{
-    char name[512];
-    snprintf(name, sizeof name, "%s/%s", root, path);
-    for (char *at = name + strlen(root) + 1; (at = strchr(at, '/')) != NULL; *at++ = '/') {
-        *at = '\0';
-        mkdir(name, 0700);
-    }
-    FILE *file = fopen(name, "w");
-    ck_assert_ptr_nonnull(file);
-    fputs(text, file);
-    fclose(file);
+    make_folders();
+    vl_cgroup_root = folders_root;
 }
 
 static void expect(uint64_t limit, uint64_t used)
@@ -46,37 +20,37 @@ static void expect(uint64_t limit, uint64_t used)
 START_TEST(nothing_there)
 {
     expect(UINT64_MAX, 0);
-    put("proc/self/cgroup", "nonsense\n\n:::::\n3\n");
+    put_file("proc/self/cgroup", "nonsense\n\n:::::\n3\n");
     expect(UINT64_MAX, 0);
 }
 END_TEST
 
 START_TEST(version_2)
 {
-    put("proc/self/cgroup", "0::/job/step\n");
-    put("sys/fs/cgroup/job/step/memory.max", "1000000\n");
-    put("sys/fs/cgroup/job/step/memory.stat", "anon 4096\nfile 999\nanon_thp 77\n");
-    put("sys/fs/cgroup/job/memory.max", "max\n");
+    put_file("proc/self/cgroup", "0::/job/step\n");
+    put_file("sys/fs/cgroup/job/step/memory.max", "1000000\n");
+    put_file("sys/fs/cgroup/job/step/memory.stat", "anon 4096\nfile 999\nanon_thp 77\n");
+    put_file("sys/fs/cgroup/job/memory.max", "max\n");
     expect(1000000, 4096);
 }
 END_TEST
 
 START_TEST(the_lowest_limit_counts_and_what_is_used_under_it)
 {
-    put("proc/self/cgroup", "0::/job/step\n");
-    put("sys/fs/cgroup/job/step/memory.max", "max\n");
-    put("sys/fs/cgroup/job/step/memory.stat", "anon 4096\n");
-    put("sys/fs/cgroup/job/memory.max", "500000\n");
-    put("sys/fs/cgroup/job/memory.stat", "file 1\nanon 123456\n");
-    put("sys/fs/cgroup/memory.max", "900000\n");
+    put_file("proc/self/cgroup", "0::/job/step\n");
+    put_file("sys/fs/cgroup/job/step/memory.max", "max\n");
+    put_file("sys/fs/cgroup/job/step/memory.stat", "anon 4096\n");
+    put_file("sys/fs/cgroup/job/memory.max", "500000\n");
+    put_file("sys/fs/cgroup/job/memory.stat", "file 1\nanon 123456\n");
+    put_file("sys/fs/cgroup/memory.max", "900000\n");
     expect(500000, 123456);
 }
 END_TEST
 
 START_TEST(version_1)
 {
-    put("proc/self/cgroup", "5:cpu,cpuacct:/\n4:memory:/job\n3:cpuset:/\n0::/other\n");
-    put("sys/fs/cgroup/memory/job/memory.stat",
+    put_file("proc/self/cgroup", "5:cpu,cpuacct:/\n4:memory:/job\n3:cpuset:/\n0::/other\n");
+    put_file("sys/fs/cgroup/memory/job/memory.stat",
         "cache 1\nrss 5\nhierarchical_memory_limit 65536\ntotal_cache 3\ntotal_rss 777\n");
     expect(65536, 777);
 }
@@ -84,8 +58,8 @@ END_TEST
 
 START_TEST(version_1_without_limit)
 {
-    put("proc/self/cgroup", "9:hugetlb,memory:/\n");
-    put("sys/fs/cgroup/memory/memory.stat",
+    put_file("proc/self/cgroup", "9:hugetlb,memory:/\n");
+    put_file("sys/fs/cgroup/memory/memory.stat",
         "hierarchical_memory_limit 9223372036854771712\ntotal_rss 777\n");
     expect(UINT64_MAX, 777);
 }
@@ -94,9 +68,9 @@ END_TEST
 /* The path is that of the world outside. */
 START_TEST(in_a_container)
 {
-    put("proc/self/cgroup", "0::/machine/box17\n");
-    put("sys/fs/cgroup/memory.max", "800\n");
-    put("sys/fs/cgroup/memory.stat", "anon 8\n");
+    put_file("proc/self/cgroup", "0::/machine/box17\n");
+    put_file("sys/fs/cgroup/memory.max", "800\n");
+    put_file("sys/fs/cgroup/memory.stat", "anon 8\n");
     expect(800, 8);
 }
 END_TEST
@@ -104,19 +78,19 @@ END_TEST
 /* The memory controller is not for the group itself. */
 START_TEST(the_group_above_looks_after_memory)
 {
-    put("proc/self/cgroup", "0::/job/step/task\n");
-    put("sys/fs/cgroup/job/step/task/cgroup.procs", "1\n");
-    put("sys/fs/cgroup/job/memory.max", "5000\n");
-    put("sys/fs/cgroup/job/memory.stat", "anon 50\n");
+    put_file("proc/self/cgroup", "0::/job/step/task\n");
+    put_file("sys/fs/cgroup/job/step/task/cgroup.procs", "1\n");
+    put_file("sys/fs/cgroup/job/memory.max", "5000\n");
+    put_file("sys/fs/cgroup/job/memory.stat", "anon 50\n");
     expect(5000, 50);
 }
 END_TEST
 
 START_TEST(a_name_that_only_begins_alike)
 {
-    put("proc/self/cgroup", "9:memorize:/a\n8:pids:/b\n0::/c\n");
-    put("sys/fs/cgroup/c/memory.max", "70\n");
-    put("sys/fs/cgroup/c/memory.stat", "anon 7\n");
+    put_file("proc/self/cgroup", "9:memorize:/a\n8:pids:/b\n0::/c\n");
+    put_file("sys/fs/cgroup/c/memory.max", "70\n");
+    put_file("sys/fs/cgroup/c/memory.stat", "anon 7\n");
     expect(70, 7);
 }
 END_TEST
@@ -133,7 +107,7 @@ Suite *vl_suite(void)
 {
     Suite *suite = suite_create("cgroup");
     TCase *all = tcase_create("cgroup");
-    tcase_add_checked_fixture(all, make_root, remove_root);
+    tcase_add_checked_fixture(all, make_root, remove_folders);
     tcase_add_test(all, nothing_there);
     tcase_add_test(all, version_2);
     tcase_add_test(all, the_lowest_limit_counts_and_what_is_used_under_it);

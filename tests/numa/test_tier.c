@@ -2,39 +2,20 @@
  * numa/tier on made-up folders: bandwidth before the kernel's tiers, these before distance, machines that
  * say nothing, and what big blocks come of it.
  */
+#include "tests/folders.h"
 #include "tests/world.h"
-
-#include <sys/stat.h>
-
-static char root[64];
 
 static void make_root(void)
 {
-    snprintf(root, sizeof root, "/tmp/test_tier.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(root));
-    vl_tier_root = root;
+    make_folders();
+    vl_tier_root = folders_root;
 }
 
-static void remove_root(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", root);
-    ck_assert_int_eq(system(command), 0);
-}
-
-/* A file below the root, with the folders it needs. */
 static void put(const char *path, const char *text)
 {
-    char name[512];
-    snprintf(name, sizeof name, "%s/sys/devices/%s", root, path);
-    for (char *at = name + strlen(root) + 1; (at = strchr(at, '/')) != NULL; *at++ = '/') {
-        *at = '\0';
-        mkdir(name, 0700);
-    }
-    FILE *file = fopen(name, "w");
-    ck_assert_ptr_nonnull(file);
-    fputs(text, file);
-    fclose(file);
+    char name[256];
+    snprintf(name, sizeof name, "sys/devices/%s", path);
+    put_file(name, text);
 }
 
 static void put_nodes(const char *online, const char *has_cpu)
@@ -251,7 +232,7 @@ Suite *vl_suite(void)
     Suite *suite = suite_create("numa/tier");
 
     TCase *nodes = tcase_create("nodes");
-    tcase_add_checked_fixture(nodes, make_root, remove_root);
+    tcase_add_checked_fixture(nodes, make_root, remove_folders);
     tcase_add_test(nodes, nothing_there);
     tcase_add_test(nodes, nodes_that_count);
     tcase_add_test(nodes, bandwidth_comes_first);
@@ -261,7 +242,7 @@ Suite *vl_suite(void)
     suite_add_tcase(suite, nodes);
 
     TCase *blocks = tcase_create("blocks");
-    tcase_add_checked_fixture(blocks, make_root, remove_root);
+    tcase_add_checked_fixture(blocks, make_root, remove_folders);
     tcase_add_test(blocks, blocks_of_a_size_and_more);
     tcase_add_test(blocks, the_larger_size_counts_whatever_the_order);
     tcase_add_test(blocks, below_it_the_policy_holds);
