@@ -51,7 +51,7 @@ START_TEST(version_1)
 {
     put_file("proc/self/cgroup", "5:cpu,cpuacct:/\n4:memory:/job\n3:cpuset:/\n0::/other\n");
     put_file("sys/fs/cgroup/memory/job/memory.stat",
-        "cache 1\nrss 5\nhierarchical_memory_limit 65536\ntotal_cache 3\ntotal_rss 777\n");
+             "cache 1\nrss 5\nhierarchical_memory_limit 65536\ntotal_cache 3\ntotal_rss 777\n");
     expect(65536, 777);
 }
 END_TEST
@@ -60,7 +60,7 @@ START_TEST(version_1_without_limit)
 {
     put_file("proc/self/cgroup", "9:hugetlb,memory:/\n");
     put_file("sys/fs/cgroup/memory/memory.stat",
-        "hierarchical_memory_limit 9223372036854771712\ntotal_rss 777\n");
+             "hierarchical_memory_limit 9223372036854771712\ntotal_rss 777\n");
     expect(UINT64_MAX, 777);
 }
 END_TEST
