@@ -144,7 +144,7 @@ static void say_one_heap(struct vl_text *text)
 
 void vl_report_print(int fd)
 {
-    char buffer[1024];
+    char buffer[1536];
     struct vl_text text = vl_text_on(buffer, sizeof buffer);
     struct facts facts;
     take(&facts);
