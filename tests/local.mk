@@ -110,6 +110,7 @@ test_headers = \
 	%D%/fake_os.h \
 	%D%/folders.h \
 	%D%/hugepage/extent_model.h \
+	%D%/hugepage/node_slice.h \
 	%D%/hugepage/region_model.h \
 	%D%/model.h \
 	%D%/world.h

@@ -1,35 +1,15 @@
 /* hugepage/hugetlb over the false system: the order of steps, a pool that runs short, each step
  * failing, what goes back, what libhugetlbfs may say; and pages of 1 GB, one after the other. */
-#include "tests/api/support.h"
-
 #include "hugepage/hugetlb.h"
-#include "tests/fake_os.h"
+#include "tests/hugepage/node_slice.h"
 
 #define STRETCH (2 * VL_REGION_SIZE)
 
-static struct vl_slice *slice;
 static char *start; /* of a stretch of two pages */
-
-static void note(struct vl_slice *made)
-{
-    slice = made;
-}
 
 static void start_world(void)
 {
-    fake_os_install();
-    ck_assert_ptr_nonnull(vl_slice_create(&(struct vl_slice_plan){
-        .kind = VL_SLICE_NODE,
-        .size = 16 * MB,
-        .unit_shift = VL_REGION_SHIFT,
-        .unit_bytes = 64,
-        .small_pages = 4 * MB,
-        .huge = true,
-        .bind = true,
-        .bind_node = 5,
-        .prepare = note,
-    }));
-    ck_assert(vl_slice_extend(slice, 16 * MB));
+    begin_slice(16 * MB, 4 * MB);
     start = (char *)slice->start + 6 * MB;
     fake_os_set_pool(64);
     fake_os_forget();
@@ -233,7 +213,7 @@ static void start_world_of_giants(void)
         .huge = true,
         .bind = true,
         .bind_node = 5,
-        .prepare = note,
+        .prepare = note_slice,
     }));
     ck_assert(vl_slice_extend(slice, 8 * GB));
     giant_start = (char *)vl_round_up(slice->start, GB);

@@ -4,6 +4,7 @@
 #include "core/cgroup.h"
 #include "hugepage/limit.h"
 #include "tests/fake_os.h"
+#include "tests/folders.h"
 
 static uint64_t told, told_by_another;
 static uint32_t seen;
@@ -68,47 +69,49 @@ START_TEST(the_soft_one_asks_and_allows)
 }
 END_TEST
 
-static void put_group(const char *root, uint64_t limit, uint64_t used)
+static void put_number(const char *path, const char *name, uint64_t number)
 {
-    char command[512];
-    snprintf(command, sizeof command,
-             "mkdir -p %s/proc/self %s/sys/fs/cgroup && echo 0::/ >%s/proc/self/cgroup && "
-             "echo %lu >%s/sys/fs/cgroup/memory.max && echo anon %lu >%s/sys/fs/cgroup/memory.stat",
-             root, root, root, (unsigned long)limit, root, (unsigned long)used, root);
-    ck_assert_int_eq(system(command), 0);
-    vl_cgroup_root = root;
+    char text[64];
+    snprintf(text, sizeof text, "%s%lu\n", name, (unsigned long)number);
+    put_file(path, text);
+}
+
+static void put_group(uint64_t limit, uint64_t used)
+{
+    put_file("proc/self/cgroup", "0::/\n");
+    put_number("sys/fs/cgroup/memory.max", "", limit);
+    put_number("sys/fs/cgroup/memory.stat", "anon ", used);
 }
 
 START_TEST(a_share_of_the_group_less_what_others_use)
 {
-    char root[] = "/tmp/test_limit.XXXXXX", command[64];
-    ck_assert_ptr_nonnull(mkdtemp(root));
-    put_group(root, GB, 0);
+    make_folders();
+    vl_cgroup_root = folders_root;
+    put_group(GB, 0);
     start_with(VL_LIMIT_NONE - 25, VL_LIMIT_NONE - 50);
     ck_assert_uint_eq(vl_limits_now().soft, GB / 100 * 25);
     ck_assert_uint_eq(vl_limits_now().hard, GB / 100 * 50);
     hold(100 * MB);
-    put_group(root, GB, 300 * MB); /* 200 of them are others' */
+    put_group(GB, 300 * MB); /* 200 of them are others' */
     hold(110 * MB);
     ck_assert_uint_eq(vl_limits_now().hard, GB / 100 * 50);
     hold(140 * MB);
     ck_assert_uint_eq(vl_limits_now().hard, GB / 100 * 50 - 160 * MB);
     ck_assert(vl_limit_allows(GB / 100 * 50 - 300 * MB));
     ck_assert(!vl_limit_allows(GB / 100 * 50 - 300 * MB + 1));
-    put_group(root, GB, GB); /* nothing is left, which is no reason to underflow */
+    put_group(GB, GB); /* nothing is left, which is no reason to underflow */
     hold(180 * MB);
     ck_assert_uint_eq(vl_limits_now().hard, 0);
-    put_group(root, GB, 0); /* nobody can grow now; what is refused looks again, but not all the time */
+    put_group(GB, 0); /* nobody can grow now; what is refused looks again, but not all the time */
     vl_limit_refused();
     ck_assert_uint_eq(vl_limits_now().hard, GB / 100 * 50);
-    put_group(root, GB, GB);
+    put_group(GB, GB);
     vl_limit_refused();
     ck_assert_uint_eq(vl_limits_now().hard, GB / 100 * 50);
     fake_os_sleep(100);
     vl_limit_refused();
     ck_assert_uint_eq(vl_limits_now().hard, 0);
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    ck_assert_int_eq(system(command), 0);
+    remove_folders();
 }
 END_TEST
 

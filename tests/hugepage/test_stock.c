@@ -1,38 +1,17 @@
 /* hugepage/stock over the false system: as much as the pool has, taken by node, moved into place before the
  * kernel is asked, and none of it in the child of a fork. */
-#include "tests/api/support.h"
-
 #include "hugepage/hugetlb.h"
 #include "hugepage/stock.h"
-#include "tests/fake_os.h"
+#include "tests/hugepage/node_slice.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-static struct vl_slice *slice;
-
-static void note(struct vl_slice *made)
-{
-    slice = made;
-}
-
 /* A slice of node 5; the caller runs on node 3. */
 static void start_world(void)
 {
-    fake_os_install();
-    ck_assert_ptr_nonnull(vl_slice_create(&(struct vl_slice_plan){
-        .kind = VL_SLICE_NODE,
-        .size = 64 * MB,
-        .unit_shift = VL_REGION_SHIFT,
-        .unit_bytes = 64,
-        .small_pages = 0,
-        .huge = true,
-        .bind = true,
-        .bind_node = 5,
-        .prepare = note,
-    }));
-    ck_assert(vl_slice_extend(slice, 64 * MB));
+    begin_slice(64 * MB, 0);
     fake_os_set_where(3, 3);
 }
 
