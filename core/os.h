@@ -44,6 +44,18 @@ struct vl_node_mask {
     unsigned long words[VL_NODES_MAX / (8 * sizeof(unsigned long))];
 };
 
+static inline bool vl_node_mask_has(const struct vl_node_mask *mask, unsigned node)
+{
+    const unsigned word_bits = 8 * sizeof mask->words[0];
+    return mask->words[node / word_bits] >> (node % word_bits) & 1;
+}
+
+static inline void vl_node_mask_add(struct vl_node_mask *mask, unsigned node)
+{
+    const unsigned word_bits = 8 * sizeof mask->words[0];
+    mask->words[node / word_bits] |= 1ul << (node % word_bits);
+}
+
 /* How pages go to several nodes. */
 enum vl_spread {
     VL_SPREAD_EVENLY,   /* one after the other */

@@ -14,7 +14,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -307,10 +306,9 @@ static int prefer(void *start, size_t size, int mode, const struct vl_node_mask 
 static int os_bind(void *start, size_t size, unsigned node, bool move)
 {
     struct vl_node_mask mask = {{0}};
-    const unsigned word_bits = 8 * sizeof mask.words[0];
     if (node >= VL_NODES_MAX)
         return -EINVAL;
-    mask.words[node / word_bits] = 1ul << (node % word_bits);
+    vl_node_mask_add(&mask, node);
     return prefer(start, size, MPOL_PREFERRED, &mask, move ? MPOL_MF_MOVE : 0);
 }
 
@@ -350,25 +348,9 @@ static int os_where(unsigned *cpu, unsigned *node)
  * processors in turn. */
 enum { CPU_LIST_MAX = 3 * VL_CPUS_MAX };
 
-/* "0-3,8" */
-static void parse_cpus(const char *list, cpu_set_t *cpus)
-{
-    CPU_ZERO(cpus);
-    while (*list >= '0' && *list <= '9') {
-        char *end;
-        unsigned long first = strtoul(list, &end, 10), last = first;
-        if (*end == '-')
-            last = strtoul(end + 1, &end, 10);
-        for (; first <= last && first < CPU_SETSIZE; first++)
-            CPU_SET(first, cpus);
-        list = *end == ',' ? end + 1 : end;
-    }
-}
-
 _Static_assert(sizeof(struct vl_cpu_mask) == sizeof(cpu_set_t), "both are bits of CPUs");
-_Static_assert(sizeof(struct vl_node_mask) == sizeof(cpu_set_t), "nodes are read as CPUs are");
 
-static void read_node_cpus(unsigned node, cpu_set_t *cpus)
+static int os_cpus_of_node(unsigned node, struct vl_cpu_mask *cpus)
 {
     char path[64], list[CPU_LIST_MAX];
     struct vl_text text = vl_text_on(path, sizeof path);
@@ -376,7 +358,8 @@ static void read_node_cpus(unsigned node, cpu_set_t *cpus)
     vl_text_u64(&text, node);
     vl_text_str(&text, "/cpulist");
     vl_os_read_file(path, list, sizeof list);
-    parse_cpus(list, cpus);
+    vl_text_list(list, cpus->words, VL_CPUS_MAX);
+    return 0;
 }
 
 static bool os_is_main_thread(void)
@@ -413,21 +396,15 @@ static int os_cpu_nodes(struct vl_node_mask *nodes)
 {
     char list[CPU_LIST_MAX];
     vl_os_read_file("/sys/devices/system/node/has_cpu", list, sizeof list);
-    parse_cpus(list, (cpu_set_t *)nodes);
+    vl_text_list(list, nodes->words, VL_NODES_MAX);
     return list[0] != '\0' ? 0 : -ENOENT;
-}
-
-static int os_cpus_of_node(unsigned node, struct vl_cpu_mask *cpus)
-{
-    read_node_cpus(node, (cpu_set_t *)cpus);
-    return 0;
 }
 
 /* Those of a node that this thread may run on. */
 static int cpus_of(unsigned node, cpu_set_t *cpus)
 {
     cpu_set_t allowed;
-    read_node_cpus(node, cpus);
+    os_cpus_of_node(node, (struct vl_cpu_mask *)cpus);
     if (QUIETLY(sched_getaffinity(0, sizeof allowed, &allowed) == 0) != 0)
         return 0;
     CPU_AND(cpus, cpus, &allowed);

@@ -152,6 +152,31 @@ uint64_t vl_text_number(const char *string, unsigned base)
     return number;
 }
 
+static const char *after_number(const char *string)
+{
+    while (digit_value(*string) < 10)
+        string++;
+    return string;
+}
+
+void vl_text_list(const char *string, unsigned long *words, unsigned bits)
+{
+    const unsigned word_bits = 8 * sizeof *words;
+    for (unsigned word = 0; word < bits / word_bits; word++)
+        words[word] = 0;
+    while (digit_value(*string) < 10) {
+        uint64_t first = vl_text_number(string, 10), last = first;
+        string = after_number(string);
+        if (*string == '-') {
+            last = vl_text_number(string + 1, 10);
+            string = after_number(string + 1);
+        }
+        for (; first <= last && first < bits; first++)
+            words[first / word_bits] |= 1ul << (first % word_bits);
+        string += *string == ',';
+    }
+}
+
 void vl_text_pad(struct vl_text *text, size_t column)
 {
     size_t line = text->len;

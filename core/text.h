@@ -56,6 +56,10 @@ void vl_text_counted(struct vl_text *text, uint64_t count, const char *noun);
 /* The way back: the number that a string begins with, 0 if with none; in decimal, or in hexadecimal. */
 uint64_t vl_text_number(const char *string, unsigned base);
 
+/* A list of numbers as the kernel writes it ("0-1,8"), as bits of a set that is empty before; what is not below
+ * `bits` is passed over. */
+void vl_text_list(const char *string, unsigned long *words, unsigned bits);
+
 /* Spaces up to `column` of the current line, counted from 0. */
 void vl_text_pad(struct vl_text *text, size_t column);
 

@@ -139,10 +139,9 @@ static unsigned count_nodes(const struct vl_node_mask *nodes)
 
 static void find_places(const struct vl_node_mask *nodes)
 {
-    const unsigned word_bits = 8 * sizeof nodes->words[0];
     places.count = places.first = 0;
     for (unsigned node = 0; node < VL_NODES_MAX; node++)
-        if (nodes->words[node / word_bits] >> (node % word_bits) & 1)
+        if (vl_node_mask_has(nodes, node))
             add_place(node);
 }
 

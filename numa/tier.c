@@ -46,28 +46,6 @@ static const char *after_number(const char *text)
     return text;
 }
 
-static void add_node(struct vl_node_mask *mask, unsigned node)
-{
-    const unsigned word_bits = 8 * sizeof mask->words[0];
-    mask->words[node / word_bits] |= 1ul << (node % word_bits);
-}
-
-/* "0-1,8" */
-static void parse_nodes(const char *list, struct vl_node_mask *mask)
-{
-    while (is_digit(*list)) {
-        uint64_t first = vl_text_number(list, 10), last = first;
-        list = after_number(list);
-        if (*list == '-') {
-            last = vl_text_number(list + 1, 10);
-            list = after_number(list + 1);
-        }
-        for (; first <= last && first < VL_NODES_MAX; first++)
-            add_node(mask, (unsigned)first);
-        list += *list == ',';
-    }
-}
-
 /* "/sys/devices/system/node/online" and the like. */
 static void read_nodes(const char *name, struct vl_node_mask *mask)
 {
@@ -77,8 +55,7 @@ static void read_nodes(const char *name, struct vl_node_mask *mask)
     vl_text_str(&path, "/sys/devices/system/node/");
     vl_text_str(&path, name);
     vl_os_read_file(buffer, text, sizeof text);
-    *mask = (struct vl_node_mask){{0}};
-    parse_nodes(text, mask);
+    vl_text_list(text, mask->words, VL_NODES_MAX);
 }
 
 /* --- What is known of nodes --- */
@@ -141,9 +118,9 @@ static void read_tiers(struct facts *facts)
     facts->highest = 0;
     for (unsigned tier = 0; tier < KERNEL_TIERS; tier++) {
         char text[FILE_SIZE];
-        struct vl_node_mask nodes = {{0}};
+        struct vl_node_mask nodes;
         read_file(text, "/sys/devices/virtual/memory_tiering/memory_tier", tier, "/nodelist");
-        parse_nodes(text, &nodes);
+        vl_text_list(text, nodes.words, VL_NODES_MAX);
         note_tier(facts, tier, &nodes);
     }
 }
@@ -186,7 +163,7 @@ static void divide_by_distance(struct vl_tiers *tiers, const struct facts *facts
     for (unsigned node = 0; node < VL_NODES_MAX; node++)
         if (vl_node_mask_has(left, node)) {
             bool near = nearest < farthest && distance_of(facts, node) == nearest;
-            add_node(&tiers->nodes[near ? VL_TIER_HBM : VL_TIER_CXL], node);
+            vl_node_mask_add(&tiers->nodes[near ? VL_TIER_HBM : VL_TIER_CXL], node);
         }
 }
 
@@ -201,7 +178,7 @@ void vl_tiers_find(struct vl_tiers *tiers, const struct vl_node_mask *allowed)
             vl_node_mask_has(&facts.cpus, node))
             continue;
         enum vl_tier tier = tier_of(&facts, node);
-        add_node(tier < VL_TIERS ? &tiers->nodes[tier] : &left, node);
+        vl_node_mask_add(tier < VL_TIERS ? &tiers->nodes[tier] : &left, node);
     }
     divide_by_distance(tiers, &facts, &left);
 }

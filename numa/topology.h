@@ -48,10 +48,4 @@ void vl_topology_order(struct vl_topology *topology, vl_distance_fn *distance);
 unsigned vl_topology_here(const struct vl_topology *topology);
 unsigned vl_topology_near(const struct vl_topology *topology);
 
-static inline bool vl_node_mask_has(const struct vl_node_mask *mask, unsigned node)
-{
-    const unsigned word_bits = 8 * sizeof mask->words[0];
-    return mask->words[node / word_bits] >> (node % word_bits) & 1;
-}
-
 #endif

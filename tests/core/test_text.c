@@ -173,6 +173,29 @@ static const struct {
     {UINT64_MAX / 10 * 9, UINT64_MAX, "89.9%"},
 };
 
+static unsigned long listed(const char *list)
+{
+    unsigned long words[2] = {~0ul, ~0ul};
+    vl_text_list(list, words, 128);
+    ck_assert_uint_eq(words[1], 0);
+    return words[0];
+}
+
+START_TEST(lists_are_read_as_sets)
+{
+    unsigned long words[2];
+    ck_assert_uint_eq(listed(""), 0);
+    ck_assert_uint_eq(listed("\n"), 0);
+    ck_assert_uint_eq(listed("0\n"), 1);
+    ck_assert_uint_eq(listed("0-1,8\n"), 0x103);
+    ck_assert_uint_eq(listed("3-2,4"), 0x10);
+    ck_assert_uint_eq(listed("128,1000-2000,5"), 0x20);
+    vl_text_list("62-65,127-200", words, 128);
+    ck_assert_uint_eq(words[0], 3ul << 62);
+    ck_assert_uint_eq(words[1], 3 | 1ul << 63);
+}
+END_TEST
+
 START_TEST(numbers_are_read_as_far_as_they_go)
 {
     ck_assert_uint_eq(vl_text_number("", 10), 0);
@@ -371,6 +394,7 @@ Suite *vl_suite(void)
     tcase_add_loop_test(append, bytes_for_people, 0, COUNT_OF(sizes));
     tcase_add_test(append, bytes_are_near_the_truth);
     tcase_add_test(append, numbers_are_read_as_far_as_they_go);
+    tcase_add_test(append, lists_are_read_as_sets);
     tcase_add_loop_test(append, percentages, 0, COUNT_OF(shares));
     tcase_add_test(append, pads_to_a_column_of_the_line);
     suite_add_tcase(suite, append);
