@@ -5,7 +5,7 @@
 /* In front of each block lies its size. */
 enum { HEADER = 16, SPACE = 16 << 10 };
 
-static _Alignas(64) char space[SPACE];
+static VL_SPARSE _Alignas(64) char space[SPACE];
 static _Atomic size_t used;
 
 void *vl_boot_take(size_t bytes, size_t align)

@@ -5,7 +5,7 @@
 enum { LINES = 64 };
 
 /* All that one line holds is written by about as many threads as share it. */
-static struct line {
+static VL_SPARSE struct line {
     _Alignas(VL_CACHE_LINE) _Atomic uint64_t counts[VL_COUNTERS];
 } lines[LINES];
 

@@ -9,7 +9,7 @@
 
 /* Room for one page of any machine's size, and nothing else on it. Of it a single word is used. */
 enum { PAGE_SIZE_MAX = 64 << 10 };
-static char mark_space[2 * PAGE_SIZE_MAX];
+static VL_SPARSE char mark_space[2 * PAGE_SIZE_MAX];
 _Atomic(_Atomic bool *) vl_fork_mark;
 
 /* In a child that has noticed by itself, and whose handler may still come. */

@@ -1,7 +1,7 @@
 #include "cache/magazine.h"
 
 _Alignas(1 << VL_MAGAZINE_SHIFT) void *vl_null_magazine[VL_MAGAZINE_SLOTS];
-struct vl_exchange vl_exchanges[VL_NODE_INDEX_MAX];
+VL_SPARSE struct vl_exchange vl_exchanges[VL_NODE_INDEX_MAX];
 struct vl_pool vl_magazine_pool;
 
 /* Made in groups that fill a page: neighbours are used, and first touched, by one node. */

@@ -9,7 +9,7 @@ enum {
     WARM_BYTES = 4 << 20, /* if all of a node hold no more than this */
 };
 
-static struct vl_parking {
+static VL_SPARSE struct vl_parking {
     _Alignas(VL_CACHE_LINE) struct vl_idstack of_cpu[VL_PARKING_STACKS];
     /* What they hold. Added to before a cache is parked and taken from after it was taken: a child of a
      * fork may find too much, never too little. */

@@ -27,7 +27,7 @@ struct part {
     _Atomic size_t end;  /* offset of the first step that was not done */
 };
 
-static struct {
+static VL_SPARSE struct {
     struct part parts[VL_NODE_INDEX_MAX];
     uint64_t deadline_ms;
     _Atomic uint32_t running; /* threads; the one that waits sleeps on it as a futex */

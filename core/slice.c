@@ -1,6 +1,6 @@
 #include "core/slice.h"
 
-struct vl_slice vl_slices[VL_SLICES_MAX];
+VL_SPARSE struct vl_slice vl_slices[VL_SLICES_MAX];
 _Atomic uint32_t vl_slice_count;
 _Atomic uint64_t vl_slice_refusals;
 

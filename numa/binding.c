@@ -16,7 +16,7 @@ static char rival[NAME_MAX_SHOWN + 1];
 static struct vl_os_output output; /* standard error as it was at the start */
 
 /* Written by who decides. */
-static struct {
+static VL_SPARSE struct {
     struct vl_cpu_mask all;
     unsigned count, first;
     uint16_t cpus[PLACES_MAX]; /* how many in each of the masks */

@@ -2,13 +2,13 @@
 
 #include "numa/traffic.h"
 
-struct vl_page_heap vl_page_heaps[VL_SLICES_MAX];
-struct vl_big_heap vl_big_heaps[VL_SLICES_MAX];
+VL_SPARSE struct vl_page_heap vl_page_heaps[VL_SLICES_MAX];
+VL_SPARSE struct vl_big_heap vl_big_heaps[VL_SLICES_MAX];
 
 /* Address space a slice asks for: much more than there is memory, so that one is enough. */
 #define NODE_SLICE_MIN ((uint64_t)64 << 30)
 #define BIG_SLICE_MIN ((uint64_t)256 << 30)
-#define SLICE_MAX ((uint64_t)16 << 40)
+#define SLICE_MAX      ((uint64_t)16 << 40) /* see cache/span.h */
 
 /* Smallest slice worth its bookkeeping, where address space is short. */
 #define SHORT_SLICE_MIN ((uint64_t)4 << 20)

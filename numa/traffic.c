@@ -1,6 +1,6 @@
 #include "numa/traffic.h"
 
-struct vl_traffic vl_traffic[VL_NODE_INDEX_MAX];
+VL_SPARSE struct vl_traffic vl_traffic[VL_NODE_INDEX_MAX];
 
 /* Puts a pair where it belongs among the `found` largest; how many there are then. */
 static unsigned insert(struct vl_traffic_pair *pairs, unsigned found, unsigned count,
