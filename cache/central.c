@@ -7,66 +7,71 @@
 
 _Atomic uint64_t vl_arrived_blocks, vl_arrived_bytes;
 
-static unsigned list_for(const struct vl_span *span)
+static unsigned list_for(const struct vl_span *span, unsigned class)
 {
-    unsigned objects = vl_span_objects(span);
-    if (span->free == 0)
+    unsigned free = span->free, objects = vl_size_classes[class].objects;
+    if (free == 0)
         return VL_SPAN_FULL;
-    if (span->free == objects)
+    if (free == objects)
         return VL_SPAN_EMPTY;
-    return span->free * 4 <= objects ? 0 : span->free * 2 <= objects ? 1 : 2;
+    return free * 4 <= objects ? 0 : free * 2 <= objects ? 1 : 2;
 }
 
-static void link_span(struct vl_central *central, struct vl_span *span)
+static void link_span(struct vl_central *central, vl_span_id id, unsigned class)
 {
-    span->list = (uint8_t)list_for(span);
+    struct vl_span *span = vl_span_record(id);
+    span->list = list_for(span, class);
     if (span->list == VL_SPAN_FULL)
         return;
-    struct vl_span **first = &central->lists[span->list];
-    span->prev = NULL;
+    vl_span_id *first = &central->lists[span->list];
+    span->prev = 0;
     span->next = *first;
-    if (*first != NULL)
-        (*first)->prev = span;
-    *first = span;
+    if (*first != 0)
+        vl_span_record(*first)->prev = id;
+    *first = id;
 }
 
-static void unlink_span(struct vl_central *central, struct vl_span *span)
+static void unlink_span(struct vl_central *central, vl_span_id id)
 {
+    const struct vl_span *span = vl_span_record(id);
     if (span->list == VL_SPAN_FULL)
         return;
-    if (span->next != NULL)
-        span->next->prev = span->prev;
-    if (span->prev != NULL)
-        span->prev->next = span->next;
+    if (span->next != 0)
+        vl_span_record(span->next)->prev = span->prev;
+    if (span->prev != 0)
+        vl_span_record(span->prev)->next = span->next;
     else
         central->lists[span->list] = span->next;
 }
 
-static void relink_span(struct vl_central *central, struct vl_span *span)
+static void relink_span(struct vl_central *central, vl_span_id id, unsigned class)
 {
-    if (list_for(span) == span->list)
+    const struct vl_span *span = vl_span_record(id);
+    if (list_for(span, class) == span->list)
         return;
-    unlink_span(central, span);
-    link_span(central, span);
+    unlink_span(central, id);
+    link_span(central, id, class);
 }
 
-static struct vl_span *fullest_span(const struct vl_central *central)
+/* 0 where none has a free object. */
+static vl_span_id fullest_span(const struct vl_central *central)
 {
     for (unsigned list = 0; list < VL_SPAN_LISTS; list++)
-        if (central->lists[list] != NULL)
+        if (central->lists[list] != 0)
             return central->lists[list];
-    return NULL;
+    return 0;
 }
 
-static unsigned take_locked(struct vl_central *central, void **objects, unsigned count)
+static unsigned take_locked(struct vl_central *central, unsigned class, void **objects,
+                            unsigned count)
 {
     unsigned taken = 0;
     while (taken < count) {
-        struct vl_span *span = fullest_span(central);
-        if (span == NULL)
+        vl_span_id span = fullest_span(central);
+        if (span == 0)
             break;
-        taken += vl_span_take(span, objects + taken, count - taken);
-        relink_span(central, span);
+        taken += vl_span_take(span, class, objects + taken, count - taken);
+        relink_span(central, span, class);
     }
     vl_count(&central->objects_free, -(uint64_t)taken);
     return taken;
@@ -75,9 +80,9 @@ static unsigned take_locked(struct vl_central *central, void **objects, unsigned
 static unsigned take_from_spans(struct vl_heap *heap, unsigned class, void **objects,
                                 unsigned count)
 {
-    struct vl_central *central = &heap->centrals[class];
+    struct vl_central *central = &heap->classes[class].central;
     vl_lock(&central->lock);
-    unsigned taken = take_locked(central, objects, count);
+    unsigned taken = take_locked(central, class, objects, count);
     vl_unlock(&central->lock);
     return taken;
 }
@@ -108,13 +113,13 @@ static unsigned take_from_new_span(place_run_fn *place_run, struct vl_heap *heap
     const struct vl_size_class *c = &vl_size_classes[class];
     if (!place_run(heap, c->span_pages, &run))
         return 0;
-    struct vl_span *span = vl_span_make(&run, class);
-    struct vl_central *central = &heap->centrals[class];
+    vl_span_id span = vl_span_make(&run, class);
+    struct vl_central *central = &heap->classes[class].central;
     vl_lock(&central->lock);
-    unsigned taken = vl_span_take(span, objects, count);
-    link_span(central, span);
+    unsigned taken = vl_span_take(span, class, objects, count);
+    link_span(central, span, class);
     vl_count(&central->spans, 1);
-    vl_count(&central->objects_free, span->free);
+    vl_count(&central->objects_free, c->objects - taken);
     vl_unlock(&central->lock);
     return taken;
 }
@@ -145,47 +150,52 @@ unsigned vl_central_take(struct vl_heap *heap, unsigned class, void **objects, u
 /* An empty span up to this is kept, one for each class: the next object may come at once. */
 enum { KEPT_PAGES = 4 };
 
-/* Takes an empty span out of its central, unless it is the one that is kept. */
-static struct vl_span *retire_if_spare(struct vl_central *central, struct vl_span *span)
+/* Takes an empty span out of its central; what follows it among those that go. */
+static void retire(struct vl_central *central, vl_span_id id, vl_span_id *retired)
 {
-    bool alone = span->next == NULL && span->prev == NULL;
-    if (span->list != VL_SPAN_EMPTY || (alone && span->pages <= KEPT_PAGES))
-        return NULL;
-    unlink_span(central, span);
+    struct vl_span *span = vl_span_record(id);
+    unlink_span(central, id);
     vl_count(&central->spans, -1u);
     vl_count(&central->objects_free, -(uint64_t)span->free);
-    return span;
+    span->next = *retired;
+    *retired = id;
+}
+
+/* Whether a span is empty and not the one that is kept. */
+static bool is_spare(vl_span_id id, unsigned class)
+{
+    const struct vl_span *span = vl_span_record(id);
+    bool alone = span->next == 0 && span->prev == 0;
+    return span->list == VL_SPAN_EMPTY &&
+           (!alone || vl_size_classes[class].span_pages > KEPT_PAGES);
 }
 
 /* What one turn at a central's lock leaves to be done after it. */
 struct give_result {
-    struct vl_span *retired; /* by their `next` */
+    vl_span_id retired; /* by their `next` */
     const void *bad;
     enum vl_span_verdict verdict;
 };
 
-static void give_locked(struct vl_central *central, struct vl_span *span, const void *object,
-                        struct give_result *result)
+static void give_locked(struct vl_central *central, vl_span_id span, unsigned class,
+                        const void *object, struct give_result *result)
 {
-    enum vl_span_verdict verdict = vl_span_give(span, object);
+    enum vl_span_verdict verdict = vl_span_give(span, class, object);
     if (verdict != VL_SPAN_OK) {
         result->bad = object;
         result->verdict = verdict;
         return;
     }
     vl_count(&central->objects_free, 1);
-    relink_span(central, span);
-    struct vl_span *retired = retire_if_spare(central, span);
-    if (retired != NULL) {
-        retired->next = result->retired;
-        result->retired = retired;
-    }
+    relink_span(central, span, class);
+    if (is_spare(span, class))
+        retire(central, span, &result->retired);
 }
 
-static void unmake_all(struct vl_span *span)
+static void unmake_all(vl_span_id span)
 {
-    while (span != NULL) {
-        struct vl_span *next = span->next;
+    while (span != 0) {
+        vl_span_id next = vl_span_record(span)->next;
         vl_span_unmake(span);
         span = next;
     }
@@ -200,7 +210,7 @@ static unsigned give_run(unsigned class, void *const *objects, unsigned count,
     unsigned given = 0;
     if (heap == NULL) /* of an allocator object that was destroyed since */
         vl_misuse(function, VL_MISUSE_DOUBLE_FREE, objects[0]);
-    struct vl_central *central = &heap->centrals[class];
+    struct vl_central *central = &heap->classes[class].central;
     vl_lock(&central->lock);
     while (given < count && result->bad == NULL) {
         const void *object = objects[given];
@@ -208,11 +218,8 @@ static unsigned give_run(unsigned class, void *const *objects, unsigned count,
             slice = vl_slice_of(object);
         if (vl_heap_of(slice, object) != heap)
             break;
-        struct vl_span *span = vl_span_of(slice, object);
-        if (span->class == class)
-            give_locked(central, span, object, result);
-        else /* its span has gone and another come: it was in a cache twice */
-            *result = (struct give_result){result->retired, object, VL_SPAN_DOUBLE_FREE};
+        /* Where its span has gone, or another come, it was in a cache twice. */
+        give_locked(central, vl_span_of(slice, object), class, object, result);
         given++;
     }
     vl_unlock(&central->lock);
@@ -225,7 +232,7 @@ static unsigned give_run(unsigned class, void *const *objects, unsigned count,
 
 void vl_central_give(unsigned class, void *const *objects, unsigned count, const char *function)
 {
-    struct give_result result = {NULL, NULL, VL_SPAN_OK};
+    struct give_result result = {0, NULL, VL_SPAN_OK};
     while (count > 0) {
         unsigned given = give_run(class, objects, count, &result, function);
         objects += given;
@@ -265,11 +272,9 @@ bool vl_central_has_out(const struct vl_slice *slice, unsigned class, const void
     struct vl_heap *heap = vl_heap_of(slice, pointer);
     if (heap == NULL)
         return false; /* an object's that has just gone */
-    struct vl_central *central = &heap->centrals[class];
+    struct vl_central *central = &heap->classes[class].central;
     vl_lock(&central->lock);
-    /* A span of this class is not remade as another's as long as the map says so. */
-    bool out = vl_get(vl_slice_class(slice, pointer)) == class &&
-               vl_span_has_out(vl_span_of(slice, pointer), pointer);
+    bool out = vl_span_has_out(vl_span_of(slice, pointer), class, pointer);
     vl_unlock(&central->lock);
     return out;
 }
@@ -280,49 +285,31 @@ unsigned vl_central_copy(const struct vl_slice *slice, unsigned class, const cha
     struct vl_heap *heap = vl_heap_of(slice, start);
     if (heap == NULL)
         return 0;
-    struct vl_central *central = &heap->centrals[class];
+    struct vl_central *central = &heap->classes[class].central;
     unsigned objects = vl_size_classes[class].objects;
     vl_lock(&central->lock);
-    const struct vl_span *span = vl_span_of(slice, start);
-    /* What is asked about may be going: its record may be zeroed any moment, its bitmap stays readable. */
-    const uint64_t *bits = vl_peek(&span->bits);
-    bool there = vl_get(vl_slice_class(slice, start)) == class && span->start == start && bits != NULL;
+    vl_span_id span = vl_span_of(slice, start);
+    bool there = vl_span_class(span) == class && vl_span_start(span) == start;
     if (there)
-        memcpy(free, bits, (objects + 63) / 64 * sizeof *free);
+        memcpy(free, vl_span_bits(span, class), (objects + 63) / 64 * sizeof *free);
     vl_unlock(&central->lock);
     return there ? objects : 0;
 }
 
 void vl_central_release_empty(struct vl_central *central)
 {
-    struct vl_span *retired = NULL;
+    vl_span_id retired = 0;
     vl_lock(&central->lock);
-    while (central->lists[VL_SPAN_EMPTY] != NULL) {
-        struct vl_span *span = central->lists[VL_SPAN_EMPTY];
-        unlink_span(central, span);
-        vl_count(&central->spans, -1u);
-        vl_count(&central->objects_free, -(uint64_t)span->free);
-        span->next = retired;
-        retired = span;
-    }
+    while (central->lists[VL_SPAN_EMPTY] != 0)
+        retire(central, central->lists[VL_SPAN_EMPTY], &retired);
     vl_unlock(&central->lock);
     unmake_all(retired);
-}
-
-static unsigned count_free(const struct vl_span *span)
-{
-    unsigned free = 0;
-    if (span->bits == NULL)
-        return 0; /* it was just being made */
-    for (unsigned word = 0; word <= (vl_span_objects(span) - 1) / 64; word++)
-        free += vl_bit_count(span->bits[word]);
-    return free;
 }
 
 void vl_central_forget(struct vl_heap *heap)
 {
     for (unsigned class = 1; class < VL_CLASSES; class++) {
-        struct vl_central *central = &heap->centrals[class];
+        struct vl_central *central = &heap->classes[class].central;
         vl_lock(&central->lock);
         memset(central->lists, 0, sizeof central->lists);
         vl_set(&central->spans, 0);
@@ -336,16 +323,16 @@ static void relink_region(struct vl_heap *heap, struct vl_region *region, const 
 {
     const struct vl_slice *slice = &vl_slices[region->slice];
     for (unsigned page = 0; page < VL_REGION_PAGES; page++) {
-        char *start = vl_region_start(region) + page * VL_PAGE_SIZE;
+        const char *start = vl_region_start(region) + page * VL_PAGE_SIZE;
         unsigned class = vl_get(vl_slice_class(slice, start));
         if (!vl_region_is_used(region, page) || region->head[page] != page ||
             class >= VL_CLASSES || !torn[class])
             continue;
-        struct vl_central *central = &heap->centrals[class];
-        struct vl_span *span = (struct vl_span *)region->notes[page];
-        span->free = (uint16_t)count_free(span);
-        span->lowest = 0;
-        link_span(central, span);
+        struct vl_central *central = &heap->classes[class].central;
+        vl_span_id id = vl_span_of(slice, start);
+        struct vl_span *span = vl_span_record(id);
+        span->free = vl_span_count_free(id, class);
+        link_span(central, id, class);
         vl_count(&central->spans, 1);
         vl_count(&central->objects_free, span->free);
     }
@@ -367,7 +354,7 @@ void vl_central_after_fork(struct vl_heap *heap)
 {
     bool torn[VL_CLASSES] = {false}, any = false;
     for (unsigned class = 1; class < VL_CLASSES; class++) {
-        struct vl_central *central = &heap->centrals[class];
+        struct vl_central *central = &heap->classes[class].central;
         torn[class] = vl_lock_reset(&central->lock);
         any = any || torn[class];
         if (torn[class])

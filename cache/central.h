@@ -20,7 +20,7 @@ enum { VL_MIXED_MAX = 64 };
 
 struct vl_central {
     _Alignas(VL_CACHE_LINE) struct vl_lock lock; /* protects all of it, and the spans */
-    struct vl_span *lists[VL_SPAN_LISTS];
+    vl_span_id lists[VL_SPAN_LISTS];
     /* Written under the lock, read by anybody as statistics. */
     _Atomic uint32_t spans;
     _Atomic uint64_t objects_free;

@@ -18,8 +18,11 @@ struct vl_heap {
     unsigned node; /* of a node heap */
     bool holds;    /* an object's: what it has lies in its holding */
     struct vl_holding holding;
-    struct vl_central centrals[VL_CLASSES];
-    struct vl_depot depots[VL_CLASSES];
+    /* Side by side: a program with few classes has few of these pages. */
+    struct vl_heap_class {
+        struct vl_central central;
+        struct vl_depot depot;
+    } classes[VL_CLASSES];
 };
 
 extern struct vl_heap vl_node_heaps[VL_NODE_INDEX_MAX];

@@ -250,7 +250,7 @@ static bool freed_lately(const struct vl_cache *cache, unsigned class, const voi
 
 static bool is_interior(const struct vl_slice *slice, unsigned class, const void *block)
 {
-    size_t offset = (size_t)((const char *)block - vl_span_of(slice, block)->start);
+    size_t offset = (size_t)((const char *)block - vl_span_start(vl_span_of(slice, block)));
     return vl_object_index(&vl_size_classes[class], offset) * vl_size_classes[class].size != offset;
 }
 
@@ -353,7 +353,7 @@ static void forget_depots(struct vl_object *object)
 {
     for (unsigned class = 1; class < VL_CLASSES; class++) {
         void **full;
-        while ((full = vl_depot_get(&object->heap.depots[class])) != NULL)
+        while ((full = vl_depot_get(&object->heap.classes[class].depot)) != NULL)
             vl_magazine_give(object->heap.node, full + vl_size_classes[class].capacity);
     }
 }

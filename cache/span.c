@@ -2,42 +2,66 @@
 
 #include <string.h>
 
-static uint64_t *place_for_bits(struct vl_span *span, const struct vl_run *run, unsigned objects)
+static unsigned words_of(unsigned class)
 {
-    size_t room = run->pages * VL_PAGE_NOTES - sizeof *span;
-    bool fits = (objects + 63) / 64 * sizeof(uint64_t) <= room;
-    return fits ? span->bits_here : (uint64_t *)run->region->more_notes[run->page];
+    return (vl_size_classes[class].objects + 63u) / 64;
 }
 
-struct vl_span *vl_span_make(const struct vl_run *run, unsigned class)
+static bool has_further(unsigned class)
 {
-    struct vl_span *span = (struct vl_span *)run->region->notes[run->page];
+    size_t room =
+        vl_size_classes[class].span_pages * VL_PAGE_NOTES - offsetof(struct vl_span, bits);
+    return words_of(class) * sizeof(vl_span_word) > room;
+}
+
+vl_span_word *vl_span_bits(vl_span_id id, unsigned class)
+{
+    struct vl_span *span = vl_span_record(id);
+    if (!has_further(class))
+        return span->bits.here;
+    return (vl_span_word *)vl_span_region(id)->further[span->bits.further % VL_REGION_PAGES];
+}
+
+static vl_span_id id_of(const struct vl_slice *slice, size_t page)
+{
+    return ((uint64_t)slice->number << VL_SPAN_PAGE_BITS | page) + 1;
+}
+
+vl_span_id vl_span_make(const struct vl_run *run, unsigned class)
+{
     unsigned objects = vl_size_classes[class].objects;
-    span->next = span->prev = NULL;
-    span->bits = place_for_bits(span, run, objects);
-    span->start = run->start;
-    span->class = (uint8_t)class;
-    span->free = (uint16_t)objects;
-    span->lowest = 0;
-    span->pages = (uint16_t)run->pages;
-    memset(span->bits, 0xff, objects / 64 * 8);
+    size_t page = ((uintptr_t)run->start - vl_get(&run->slice->start)) >> VL_PAGE_SHIFT;
+    vl_span_id id = id_of(run->slice, page);
+    struct vl_span *span = vl_span_record(id);
+    span->next = span->prev = 0;
+    span->free = objects;
+    if (has_further(class))
+        span->bits.further = vl_region_take_further(run->region);
+    vl_span_word *bits = vl_span_bits(id, class);
+    memset(bits, 0xff, objects / 64 * sizeof *bits);
     if (objects % 64 != 0)
-        span->bits[objects / 64] = ((uint64_t)1 << (objects % 64)) - 1;
+        bits[objects / 64] = ((uint64_t)1 << (objects % 64)) - 1;
     vl_slice_mark(run->slice, run->start, run->pages, (uint8_t)class, (uint8_t)class);
-    return span;
+    return id;
 }
 
-void vl_span_unmake(struct vl_span *span)
+void vl_span_unmake(vl_span_id id)
 {
-    struct vl_slice *slice = vl_slice_of(span->start);
-    vl_slice_mark(slice, span->start, span->pages, VL_CLASS_NONE, VL_CLASS_NONE);
-    vl_place_give_run(slice, span->start);
+    struct vl_slice *slice = vl_span_slice(id);
+    unsigned class = vl_span_class(id);
+    vl_slice_mark(slice, vl_span_start(id), vl_size_classes[class].span_pages, VL_CLASS_NONE,
+                  VL_CLASS_NONE);
+    if (has_further(class))
+        vl_region_give_further(vl_span_region(id), vl_span_record(id)->bits.further);
+    vl_place_give_run(slice, vl_span_start(id));
 }
 
-struct vl_span *vl_span_of(const struct vl_slice *slice, const void *object)
+vl_span_id vl_span_of(const struct vl_slice *slice, const void *object)
 {
-    struct vl_region *region = vl_region_of(slice, object);
-    return (struct vl_span *)region->notes[region->head[vl_page_in_region(slice, object)]];
+    size_t page = ((uintptr_t)object - slice->start) >> VL_PAGE_SHIFT;
+    const struct vl_region *region = vl_slice_unit(slice, page / VL_REGION_PAGES);
+    unsigned in_region = page % VL_REGION_PAGES;
+    return id_of(slice, page - in_region + region->head[in_region]);
 }
 
 _Static_assert(VL_SPAN_GROUP == 32, "whole_groups looks for 32 bits in a row");
@@ -50,72 +74,89 @@ static uint64_t whole_groups(uint64_t bits)
     return bits & 0x0000000100000001u;
 }
 
-static unsigned take_group(struct vl_span *span, void **objects)
+static unsigned take_group(vl_span_word *bits, unsigned words, char *start, size_t size,
+                           void **objects)
 {
-    const struct vl_size_class *class = &vl_size_classes[span->class];
-    for (unsigned word = span->lowest; word <= (class->objects - 1u) / 64; word++) {
-        uint64_t groups = whole_groups(span->bits[word]);
+    for (unsigned word = 0; word < words; word++) {
+        uint64_t groups = whole_groups(bits[word]);
         if (groups == 0)
             continue;
         unsigned first = vl_lowest_bit(groups);
-        span->bits[word] &= ~((uint64_t)0xffffffff << first);
-        span->free = (uint16_t)(span->free - VL_SPAN_GROUP);
+        bits[word] &= ~((uint64_t)0xffffffff << first);
         for (unsigned i = 0; i < VL_SPAN_GROUP; i++)
-            objects[i] = span->start + ((size_t)word * 64 + first + i) * class->size;
+            objects[i] = start + ((size_t)word * 64 + first + i) * size;
         return VL_SPAN_GROUP;
     }
     return 0;
 }
 
-unsigned vl_span_take(struct vl_span *span, void **objects, unsigned count)
+static unsigned take_lowest(vl_span_word *bits, unsigned words, char *start, size_t size,
+                            void **objects, unsigned count)
 {
-    size_t size = vl_size_classes[span->class].size;
-    unsigned taken = 0, word = span->lowest;
-    if (span->class <= VL_TINY_CLASSES && count == VL_SPAN_GROUP)
-        taken = take_group(span, objects);
-    if (taken != 0)
-        return taken;
-    if (count > span->free)
-        count = span->free;
-    while (taken < count) {
-        uint64_t bits = span->bits[word];
-        char *base = span->start + (size_t)word * 64 * size;
-        for (; bits != 0 && taken < count; bits &= bits - 1)
-            objects[taken++] = base + vl_lowest_bit(bits) * size;
-        span->bits[word] = bits;
-        if (bits == 0)
-            word++;
+    unsigned taken = 0;
+    for (unsigned word = 0; word < words && taken < count; word++) {
+        uint64_t left = bits[word];
+        char *base = start + (size_t)word * 64 * size;
+        for (; left != 0 && taken < count; left &= left - 1)
+            objects[taken++] = base + vl_lowest_bit(left) * size;
+        bits[word] = left;
     }
-    span->lowest = (uint16_t)word;
-    span->free = (uint16_t)(span->free - taken);
     return taken;
 }
 
-bool vl_span_has_out(const struct vl_span *span, const void *pointer)
+unsigned vl_span_take(vl_span_id id, unsigned class, void **objects, unsigned count)
 {
-    const struct vl_size_class *class = &vl_size_classes[span->class];
-    const uint64_t *bits = vl_peek(&span->bits);
-    size_t offset = (size_t)((const char *)pointer - span->start);
-    unsigned index = vl_object_index(class, offset);
-    if (bits == NULL)
-        return false; /* its record went back while it was looked for */
-    return offset == (size_t)index * class->size && index < class->objects &&
-           (bits[index / 64] >> (index % 64) & 1) == 0;
+    struct vl_span *span = vl_span_record(id);
+    vl_span_word *bits = vl_span_bits(id, class);
+    size_t size = vl_size_classes[class].size;
+    unsigned words = words_of(class), taken = 0;
+    if (class <= VL_TINY_CLASSES && count == VL_SPAN_GROUP)
+        taken = take_group(bits, words, vl_span_start(id), size, objects);
+    if (taken == 0)
+        taken = take_lowest(bits, words, vl_span_start(id), size, objects, count);
+    span->free -= taken;
+    return taken;
 }
 
-enum vl_span_verdict vl_span_give(struct vl_span *span, const void *object)
+/* The object of `class` that begins at a pointer into the span; or one beyond the last. */
+static unsigned object_at(vl_span_id id, unsigned class, const void *pointer)
 {
-    const struct vl_size_class *class = &vl_size_classes[span->class];
-    size_t offset = (size_t)((const char *)object - span->start);
-    unsigned index = vl_object_index(class, offset);
-    uint64_t bit = (uint64_t)1 << (index % 64);
-    if (offset != (size_t)index * class->size || index >= class->objects)
-        return VL_SPAN_INTERIOR;
-    if (span->bits[index / 64] & bit)
+    const struct vl_size_class *c = &vl_size_classes[class];
+    size_t offset = (size_t)((const char *)pointer - vl_span_start(id));
+    unsigned index = vl_object_index(c, offset);
+    return offset == (size_t)index * c->size && index < c->objects ? index : c->objects;
+}
+
+bool vl_span_has_out(vl_span_id id, unsigned class, const void *pointer)
+{
+    if (vl_span_class(id) != class)
+        return false;
+    unsigned index = object_at(id, class, pointer);
+    return index < vl_size_classes[class].objects &&
+           (vl_span_bits(id, class)[index / 64] >> (index % 64) & 1) == 0;
+}
+
+enum vl_span_verdict vl_span_give(vl_span_id id, unsigned class, const void *object)
+{
+    if (vl_span_class(id) != class)
         return VL_SPAN_DOUBLE_FREE;
-    span->bits[index / 64] |= bit;
-    span->free++;
-    if (index / 64 < span->lowest)
-        span->lowest = (uint16_t)(index / 64);
+    unsigned index = object_at(id, class, object);
+    if (index == vl_size_classes[class].objects)
+        return VL_SPAN_INTERIOR;
+    vl_span_word *word = &vl_span_bits(id, class)[index / 64];
+    uint64_t bit = (uint64_t)1 << (index % 64);
+    if (*word & bit)
+        return VL_SPAN_DOUBLE_FREE;
+    *word |= bit;
+    vl_span_record(id)->free++;
     return VL_SPAN_OK;
+}
+
+unsigned vl_span_count_free(vl_span_id id, unsigned class)
+{
+    const vl_span_word *bits = vl_span_bits(id, class);
+    unsigned free = 0;
+    for (unsigned word = 0; word < words_of(class); word++)
+        free += vl_bit_count(bits[word]);
+    return free;
 }

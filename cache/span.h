@@ -6,10 +6,13 @@
  *      +--------+--------+--------+--------+--------+--------+-----+
  * free     0        1        1        0        0        1        ...     a bit per object
  *
- * A span's record lies in the notes of its first page (hugepage/region.h), its bitmap behind it or, if
- * that is too long, in the same page's further notes: a stray write into an object cannot reach either,
- * and giving an object back does not touch it. An
- * object counts as taken while it is in any cache; giving back one whose bit is set already is a
+ * A span's record lies in the notes of its pages (hugepage/region.h), its bitmap behind it or, if that is
+ * too long, in further notes: a stray write into an object cannot reach either, and giving an object back
+ * does not touch it. Of a heap of small objects most of what is not objects are these records, so they
+ * are short: a span is known by its number, which tells where it lies, and of which class it is the class
+ * map tells.
+ *
+ * An object counts as taken while it is in any cache; giving back one whose bit is set already is a
  * double free, one that is not at a multiple of the size an interior pointer.
  *
  * The functions are the facts of one span; the lock of its central (cache/central.h) is held.
@@ -19,32 +22,71 @@
 
 #include "numa/numa.h"
 
+/* The number of a span: that of its first page among those of its slice, and that of the slice, and 1, as
+ * 0 is none. */
+typedef uint64_t vl_span_id;
+enum { VL_SPAN_PAGE_BITS = 31, VL_SPAN_ID_BITS = 40 };
+
+/* A word of a bitmap. Records lie as close as they can. */
+typedef uint64_t vl_span_word __attribute__((aligned(4)));
+
 struct vl_span {
-    struct vl_span *next, *prev; /* in a list of its central */
-    uint64_t *bits;              /* set: free */
-    char *start;
-    uint8_t class;
-    uint8_t list;    /* of its central: VL_SPAN_FULL where it is in none */
-    uint16_t free;   /* objects */
-    uint16_t lowest; /* no word of the bitmap below this has a bit set */
-    uint16_t pages;
-    uint64_t bits_here[];
-};
+    uint64_t next : VL_SPAN_ID_BITS, prev : VL_SPAN_ID_BITS; /* in a list of its central */
+    uint64_t list : 3;  /* of its central: VL_SPAN_FULL where it is in none */
+    uint64_t free : 10; /* objects */
+    union {
+        uint32_t further;     /* which further notes hold the bitmap */
+        vl_span_word here[1]; /* the bitmap, a word or more, set: free */
+    } bits;
+} __attribute__((packed, aligned(4)));
+
+_Static_assert(offsetof(struct vl_span, bits) == 12, "room for 128 objects in the notes of a page");
 
 /* Words of the largest bitmap: a page of the smallest objects. */
 enum { VL_SPAN_WORDS_MAX = VL_PAGE_SIZE / VL_MIN_ALIGN / 64 };
 
-_Static_assert(VL_PAGE_SIZE / VL_MIN_ALIGN / 8 <= VL_PAGE_MORE_NOTES,
-               "the bitmap of the smallest objects fits in the further notes of its pages");
+_Static_assert(VL_SPAN_WORDS_MAX * sizeof(vl_span_word) <= VL_FURTHER_NOTES,
+               "the bitmap of the smallest objects fits in further notes");
+
+static inline struct vl_slice *vl_span_slice(vl_span_id id)
+{
+    return &vl_slices[(id - 1) >> VL_SPAN_PAGE_BITS];
+}
+
+static inline size_t vl_span_page(vl_span_id id)
+{
+    return (id - 1) & (((uint64_t)1 << VL_SPAN_PAGE_BITS) - 1);
+}
+
+static inline char *vl_span_start(vl_span_id id)
+{
+    return (char *)vl_get(&vl_span_slice(id)->start) + (vl_span_page(id) << VL_PAGE_SHIFT);
+}
+
+static inline struct vl_region *vl_span_region(vl_span_id id)
+{
+    return vl_slice_unit(vl_span_slice(id), vl_span_page(id) / VL_REGION_PAGES);
+}
+
+static inline struct vl_span *vl_span_record(vl_span_id id)
+{
+    return (struct vl_span *)vl_span_region(id)->notes[vl_span_page(id) % VL_REGION_PAGES];
+}
+
+/* VL_CLASS_NONE where there is no span any more. */
+static inline unsigned vl_span_class(vl_span_id id)
+{
+    return vl_get(&vl_span_slice(id)->class_map[vl_span_page(id)]);
+}
 
 /* Makes a fresh run a span of `class`, all objects free, and enters it into the class map. */
-struct vl_span *vl_span_make(const struct vl_run *run, unsigned class);
+vl_span_id vl_span_make(const struct vl_run *run, unsigned class);
 
 /* Wipes the span from the class map and gives its pages back. All objects are free, no lock held. */
-void vl_span_unmake(struct vl_span *span);
+void vl_span_unmake(vl_span_id id);
 
 /* The span of an object that is in use: any pointer into it. */
-struct vl_span *vl_span_of(const struct vl_slice *slice, const void *object);
+vl_span_id vl_span_of(const struct vl_slice *slice, const void *object);
 
 /* As many tiny objects as this, side by side, fill a neighbourhood of cache lines. */
 enum {
@@ -52,21 +94,23 @@ enum {
     VL_TINY_CLASSES = 7, /* up to 112 bytes */
 };
 
-/* Takes up to `count` objects, the lowest addresses first, ascending; returns how many. Where the count
- * is that of a group, and the objects are tiny, a whole one comes first: threads that begin with it do not
- * share lines. */
-unsigned vl_span_take(struct vl_span *span, void **objects, unsigned count);
-
-/* Whether an object begins at a pointer into the span, and is taken. */
-bool vl_span_has_out(const struct vl_span *span, const void *pointer);
+/* Takes up to `count` objects of a span of `class`, the lowest addresses first, ascending; returns how
+ * many. Where the count is that of a group, and the objects are tiny, a whole one comes first: threads
+ * that begin with it do not share lines. */
+unsigned vl_span_take(vl_span_id id, unsigned class, void **objects, unsigned count);
 
 enum vl_span_verdict { VL_SPAN_OK, VL_SPAN_DOUBLE_FREE, VL_SPAN_INTERIOR };
 
-enum vl_span_verdict vl_span_give(struct vl_span *span, const void *object);
+/* Gives back an object of `class`. It was given before where the span is one of another class, or none. */
+enum vl_span_verdict vl_span_give(vl_span_id id, unsigned class, const void *object);
 
-static inline unsigned vl_span_objects(const struct vl_span *span)
-{
-    return vl_size_classes[span->class].objects;
-}
+/* Whether it is a span of `class`, and an object begins at a pointer into it, and is taken. */
+bool vl_span_has_out(vl_span_id id, unsigned class, const void *pointer);
+
+/* The bitmap of a span of `class`. Whoever looks at one that may be going reads garbage, but memory. */
+vl_span_word *vl_span_bits(vl_span_id id, unsigned class);
+
+/* Objects of a span of `class` that are free by its bitmap. */
+unsigned vl_span_count_free(vl_span_id id, unsigned class);
 
 #endif

@@ -11,7 +11,7 @@ static uint64_t cached_objects(unsigned class)
     uint64_t objects = 0;
     const struct vl_heap *heap;
     for (uint32_t number = 0; (heap = vl_heap_at(number)) != NULL; number++)
-        objects += vl_idstack_count(vl_get(&heap->depots[class].full.word)) *
+        objects += vl_idstack_count(vl_get(&heap->classes[class].depot.full.word)) *
                    (uint64_t)vl_size_classes[class].capacity;
     for (uint32_t id = 1; id < vl_pool_end(&vl_cache_pool); id++)
         objects += vl_cache_count(vl_pool_item(&vl_cache_pool, id), class);
@@ -29,7 +29,7 @@ static void add_class(struct vl_stats *stats, unsigned class, uint64_t *span_pag
     uint64_t taken = 0;
     const struct vl_heap *heap;
     for (uint32_t number = 0; (heap = vl_heap_at(number)) != NULL; number++) {
-        const struct vl_central *central = &heap->centrals[class];
+        const struct vl_central *central = &heap->classes[class].central;
         uint64_t spans = vl_get(&central->spans), free = vl_get(&central->objects_free);
         taken += below_zero_is_zero(spans * c->objects, free);
         stats->span_free_bytes += free * c->size;
@@ -145,11 +145,11 @@ static void add_heap(int64_t *bytes, const struct vl_heap *heap)
 {
     for (unsigned class = 1; class < VL_CLASSES; class ++) {
         const struct vl_size_class *c = &vl_size_classes[class];
-        const struct vl_central *central = &heap->centrals[class];
+        const struct vl_central *central = &heap->classes[class].central;
         uint64_t spans = vl_get(&central->spans);
         uint64_t free =
             vl_get(&central->objects_free) +
-            vl_idstack_count(vl_get(&heap->depots[class].full.word)) * (uint64_t)c->capacity;
+            vl_idstack_count(vl_get(&heap->classes[class].depot.full.word)) * (uint64_t)c->capacity;
         *bytes += (int64_t)(spans * c->objects - free) * c->size;
         *bytes -= (int64_t)(spans * c->span_pages) << VL_PAGE_SHIFT; /* among the pages in use */
     }

@@ -211,7 +211,7 @@ static void **emptied(struct vl_cache *cache, unsigned class, void **top)
     unsigned count = vl_magazine_count(top, capacity);
     if (count == 0)
         return top;
-    if (count == capacity && vl_depot_put(&cache->heap->depots[class], class, top))
+    if (count == capacity && vl_depot_put(&cache->heap->classes[class].depot, class, top))
         return vl_null_magazine;
     vl_central_give(class, top, count, "free");
     return vl_magazine_of(top) + capacity;
@@ -415,7 +415,7 @@ static bool load(struct vl_cache *cache, unsigned class)
         vl_own_set(&cache->spare[class], top);
         return true;
     }
-    void **full = vl_depot_get(&cache->heap->depots[class]);
+    void **full = vl_depot_get(&cache->heap->classes[class].depot);
     if (full != NULL) {
         vl_own_set(&cache->top[class], full);
         if (vl_magazine_is_null(spare))

@@ -8,7 +8,7 @@ static void drain_depot(struct vl_heap *heap, unsigned class)
 {
     unsigned capacity = vl_size_classes[class].capacity;
     void **full;
-    while ((full = vl_depot_get(&heap->depots[class])) != NULL) {
+    while ((full = vl_depot_get(&heap->classes[class].depot)) != NULL) {
         vl_central_give(class, full, capacity, "free");
         vl_magazine_give(heap->node, full + capacity);
     }
@@ -23,7 +23,7 @@ void vl_trim_depots(struct vl_heap *heap)
 void vl_trim_spans(struct vl_heap *heap)
 {
     for (unsigned class = 1; class < VL_CLASSES; class++)
-        vl_central_release_empty(&heap->centrals[class]);
+        vl_central_release_empty(&heap->classes[class].central);
 }
 
 size_t vl_trim(void)

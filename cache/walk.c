@@ -122,7 +122,7 @@ static void visit_depots(struct block_walk *walk)
     struct vl_heap *heap;
     for (uint32_t number = 0; (heap = vl_heap_at(number)) != NULL; number++)
         for (unsigned class = 1; class < VL_CLASSES; class++)
-            vl_depot_visit(&heap->depots[class], class, note_cached, walk);
+            vl_depot_visit(&heap->classes[class].depot, class, note_cached, walk);
 }
 
 static int walk_node_slice(struct block_walk *walk)

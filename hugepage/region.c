@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+/* A word of `further_used` that is full. */
+#define FURTHER_MASK (~(uint64_t)0 >> (VL_REGION_PAGES < 64 ? 64 - VL_REGION_PAGES : 0))
+
 /* The bits [first, first+count) of word `word` of a bitmap. */
 static uint64_t word_mask(unsigned word, unsigned first, unsigned count)
 {
@@ -83,6 +86,9 @@ void vl_region_reset(struct vl_region *region)
     region->run_count = 0;
     region->free_run_max = VL_REGION_PAGES;
     region->next = region->prev = NULL;
+    for (unsigned word = 0; word < VL_REGION_WORDS; word++)
+        vl_set(&region->further_used[word],
+               0); /* a thread that a fork stopped may have left some */
 }
 
 unsigned vl_region_find_dirty(const struct vl_region *region, unsigned page, unsigned *first)
@@ -154,4 +160,23 @@ unsigned vl_region_give(struct vl_region *region, unsigned first)
     region->free_run_max = (uint16_t)longest_free_run(region);
     VL_CHECK(vl_region_valid(region));
     return pages;
+}
+
+unsigned vl_region_take_further(struct vl_region *region)
+{
+    for (unsigned word = 0;; word = (word + 1) % VL_REGION_WORDS) {
+        _Atomic uint64_t *used = &region->further_used[word];
+        uint64_t bits = vl_get(used);
+        while (bits != FURTHER_MASK) {
+            uint64_t lowest = ~bits & (bits + 1);
+            if (vl_swap_if(used, &bits, bits | lowest))
+                return word * 64 + vl_lowest_bit(lowest);
+        }
+    }
+}
+
+void vl_region_give_further(struct vl_region *region, unsigned number)
+{
+    uint64_t bit = (uint64_t)1 << (number % 64);
+    atomic_fetch_and_explicit(&region->further_used[number / 64], ~bit, memory_order_release);
 }

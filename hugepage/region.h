@@ -32,9 +32,9 @@
 
 #define VL_REGION_WORDS ((VL_REGION_PAGES + 63) / 64)
 
-/* Room per page for what the owner of a run wants to keep about it (cache/span.h): what every run needs,
- * and what only few do. The latter lies apart, on pages of its own that are not touched before. */
-enum { VL_PAGE_NOTES = 40, VL_PAGE_MORE_NOTES = 64 };
+/* Room for what the owner of a run wants to keep about it (cache/span.h): notes for each of its pages, and
+ * further ones for the few runs that need more, lowest first, so that those of a region are together. */
+enum { VL_PAGE_NOTES = 28, VL_FURTHER_NOTES = 64 };
 
 enum vl_region_state {
     VL_REGION_FRESH,
@@ -47,7 +47,7 @@ enum vl_region_state {
 struct vl_holding;
 
 struct vl_region {
-    uint64_t used[VL_REGION_WORDS];
+    _Alignas(VL_TABLE_ALIGN) uint64_t used[VL_REGION_WORDS];
     uint64_t dirty[VL_REGION_WORDS];
     uint16_t pages_used;
     uint16_t free_run_max;
@@ -64,12 +64,15 @@ struct vl_region {
     _Atomic(struct vl_holding *) holder;
     uint8_t head[VL_REGION_PAGES];
     uint8_t last[VL_REGION_PAGES];
-    _Alignas(VL_CACHE_LINE) unsigned char notes[VL_REGION_PAGES][VL_PAGE_NOTES];
-    _Alignas(VL_TABLE_ALIGN) unsigned char more_notes[VL_REGION_PAGES][VL_PAGE_MORE_NOTES];
+    /* Further notes in use: a bit each, changed by anybody who owns a run. Acquire and release: who takes
+     * one comes after all that its last owner did with it. */
+    _Atomic uint64_t further_used[VL_REGION_WORDS];
+    _Alignas(uint32_t) unsigned char notes[VL_REGION_PAGES][VL_PAGE_NOTES];
+    _Alignas(VL_CACHE_LINE) unsigned char further[VL_REGION_PAGES][VL_FURTHER_NOTES];
 };
 
-/* What a region in use costs: three small pages. */
-_Static_assert(offsetof(struct vl_region, more_notes) <= 3 * VL_TABLE_ALIGN, "see docs/numbers.md");
+/* What a region in use costs: two small pages, with the first few further notes. */
+_Static_assert(offsetof(struct vl_region, further[4]) <= 2 * VL_TABLE_ALIGN, "see docs/numbers.md");
 
 /* A run of pages just taken. */
 struct vl_run {
@@ -93,6 +96,10 @@ bool vl_region_take(struct vl_region *region, unsigned first, unsigned pages);
 
 /* Gives back the run that begins at `first`; returns its length. */
 unsigned vl_region_give(struct vl_region *region, unsigned first);
+
+/* Further notes for a run that is in use: their number. There are as many as pages. */
+unsigned vl_region_take_further(struct vl_region *region);
+void vl_region_give_further(struct vl_region *region, unsigned number);
 
 /* The first run of free pages from `page` on that hold memory: its length, or 0. */
 unsigned vl_region_find_dirty(const struct vl_region *region, unsigned page, unsigned *first);

@@ -16,7 +16,7 @@ static const struct vl_slice *home_slice(void)
 static unsigned count_in_list(const struct vl_central *central, unsigned list)
 {
     unsigned count = 0;
-    for (const struct vl_span *span = central->lists[list]; span != NULL; span = span->next)
+    for (vl_span_id id = central->lists[list]; id != 0; id = vl_span_record(id)->next)
         count++;
     return count;
 }
@@ -64,8 +64,8 @@ START_TEST(fullest_span_serves_first)
     for (unsigned which = 0; which < SPANS; which++)
         for (unsigned i = 0; i < free_in[which]; i++, at++)
             ck_assert_ptr_eq(again[at], objects[which * PER_SPAN + i]);
-    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].spans, SPANS);
-    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].objects_free, 0);
+    ck_assert_uint_eq(vl_node_heaps[0].classes[class].central.spans, SPANS);
+    ck_assert_uint_eq(vl_node_heaps[0].classes[class].central.objects_free, 0);
 }
 END_TEST
 
@@ -77,7 +77,7 @@ START_TEST(objects_of_a_take_ascend)
     for (unsigned i = 1; i < count; i++)
         require((char *)objects[i] == (char *)objects[i - 1] + vl_size_classes[class].size);
     ck_assert_uint_eq(node_of(objects[0]), 0);
-    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].objects_free, 0);
+    ck_assert_uint_eq(vl_node_heaps[0].classes[class].central.objects_free, 0);
 }
 END_TEST
 
@@ -86,7 +86,7 @@ START_TEST(one_empty_span_stays_at_most)
 {
     enum { SPANS = 5 };
     unsigned class = (unsigned)_i, count = SPANS * vl_size_classes[class].objects;
-    struct vl_central *central = &vl_node_heaps[0].centrals[class];
+    struct vl_central *central = &vl_node_heaps[0].classes[class].central;
     void *objects[SPANS * 1024];
     take_exactly(0, class, objects, count);
     ck_assert_uint_eq(central->spans, SPANS);
@@ -105,9 +105,10 @@ START_TEST(one_empty_span_stays_at_most)
 END_TEST
 
 /* A random history: counts and lists always agree with the spans. */
-static unsigned list_expected(const struct vl_span *span)
+static unsigned list_expected(vl_span_id span)
 {
-    unsigned objects = vl_span_objects(span), free = span->free;
+    unsigned objects = vl_size_classes[vl_span_class(span)].objects,
+             free = vl_span_record(span)->free;
     return free == 0             ? VL_SPAN_FULL
            : free == objects     ? VL_SPAN_EMPTY
            : free * 4 <= objects ? 0
@@ -119,9 +120,11 @@ static void check_central(const struct vl_central *central)
 {
     uint64_t free = 0;
     for (unsigned list = 0; list < VL_SPAN_LISTS; list++)
-        for (const struct vl_span *span = central->lists[list]; span != NULL; span = span->next) {
-            require(span->list == list && list_expected(span) == list);
-            require(span->next == NULL || span->next->prev == span);
+        for (vl_span_id id = central->lists[list]; id != 0; id = vl_span_record(id)->next) {
+            const struct vl_span *span = vl_span_record(id);
+            require(span->list == list && list_expected(id) == list);
+            require(span->next == 0 || vl_span_record(span->next)->prev == id);
+            require(span->free == vl_span_count_free(id, vl_span_class(id)));
             free += span->free;
         }
     require(free == vl_get(&central->objects_free));
@@ -148,10 +151,10 @@ START_TEST(lists_agree_with_spans)
             held -= count;
             vl_central_give(class, objects + held, count, "free");
         }
-        check_central(&vl_node_heaps[0].centrals[class]);
+        check_central(&vl_node_heaps[0].classes[class].central);
     }
     vl_central_give(class, objects, held, "free");
-    vl_central_release_empty(&vl_node_heaps[0].centrals[class]);
+    vl_central_release_empty(&vl_node_heaps[0].classes[class].central);
     ck_assert_uint_eq(pages_used(), 0);
 }
 END_TEST
@@ -160,7 +163,7 @@ END_TEST
 
 static uint64_t objects_out(unsigned node, unsigned class)
 {
-    const struct vl_central *central = &vl_node_heaps[node].centrals[class];
+    const struct vl_central *central = &vl_node_heaps[node].classes[class].central;
     return (uint64_t)central->spans * vl_size_classes[class].objects - central->objects_free;
 }
 
@@ -205,13 +208,14 @@ START_TEST(give_sorts_by_node)
     begin_world(NODES);
     for (unsigned node = 0; node < NODES; node++) {
         take_exactly(node, class, of_node[node], EACH);
-        free_before[node] = vl_node_heaps[node].centrals[class].objects_free;
+        free_before[node] = vl_node_heaps[node].classes[class].central.objects_free;
         for (unsigned i = 0; i < EACH; i++)
             objects[i * NODES + node] = of_node[node][i];
     }
     vl_central_give(class, objects, NODES * EACH, "free");
     for (unsigned node = 0; node < NODES; node++)
-        ck_assert_uint_eq(vl_node_heaps[node].centrals[class].objects_free, free_before[node] + EACH);
+        ck_assert_uint_eq(vl_node_heaps[node].classes[class].central.objects_free,
+                          free_before[node] + EACH);
 }
 END_TEST
 
@@ -225,10 +229,11 @@ START_TEST(objects_of_a_fallback_belong_to_their_node)
     fake_os_fail_from(FAKE_RESERVE, 1, ENOMEM);
     ck_assert_uint_eq(vl_central_take(&vl_node_heaps[1], class, &object, 1), 1);
     ck_assert_uint_eq(node_of(object), 0);
-    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].spans, 1);
-    ck_assert_uint_eq(vl_node_heaps[1].centrals[class].spans, 0);
+    ck_assert_uint_eq(vl_node_heaps[0].classes[class].central.spans, 1);
+    ck_assert_uint_eq(vl_node_heaps[1].classes[class].central.spans, 0);
     vl_central_give(class, &object, 1, "free");
-    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].objects_free, vl_size_classes[class].objects);
+    ck_assert_uint_eq(vl_node_heaps[0].classes[class].central.objects_free,
+                      vl_size_classes[class].objects);
 }
 END_TEST
 
@@ -242,8 +247,8 @@ START_TEST(fallback_uses_the_spans_there_are)
     fake_os_fail_from(FAKE_RESERVE, 1, ENOMEM);
     for (unsigned i = 0; i < objects; i++)
         ck_assert_uint_eq(vl_central_take(&vl_node_heaps[1 + i % 2], class, &object, 1), 1);
-    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].spans, 1);
-    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].objects_free, 0);
+    ck_assert_uint_eq(vl_node_heaps[0].classes[class].central.spans, 1);
+    ck_assert_uint_eq(vl_node_heaps[0].classes[class].central.objects_free, 0);
     vl_central_give(class, &object, 1, "free");
     while (vl_place_run_other(0, 1, 1, &(struct vl_run){0}))
         fake_os_fail_from(FAKE_PROTECT, 1, ENOMEM);
@@ -260,7 +265,7 @@ START_TEST(no_memory_gives_no_object)
     void *objects[8];
     fake_os_fail_from(FAKE_ANY, 1, ENOMEM);
     ck_assert_uint_eq(vl_central_take(&vl_node_heaps[0], class, objects, 8), 0);
-    ck_assert_uint_eq(vl_node_heaps[0].centrals[class].spans, 0);
+    ck_assert_uint_eq(vl_node_heaps[0].classes[class].central.spans, 0);
     fake_os_heal();
     ck_assert_uint_eq(vl_central_take(&vl_node_heaps[0], class, objects, 8), 8);
 }
@@ -299,7 +304,7 @@ static void expect_line(const char *line, const char *what, const void *pointer)
 START_TEST(misuse_is_told_and_leaves_the_lock_free)
 {
     unsigned class = vl_class_of_size(64);
-    struct vl_central *central = &vl_node_heaps[0].centrals[class];
+    struct vl_central *central = &vl_node_heaps[0].classes[class].central;
     void *objects[4];
     take_exactly(0, class, objects, 4);
     void *const twice[] = {objects[0], objects[1], objects[0]};
@@ -365,9 +370,9 @@ START_TEST(every_object_has_one_holder)
     run_together(4, 1, take_and_give);
     ck_assert_uint_eq(doubles, 0);
     for (unsigned class = 1; class < VL_CLASSES; class ++) {
-        check_central(&vl_node_heaps[0].centrals[class]);
-        vl_central_release_empty(&vl_node_heaps[0].centrals[class]);
-        ck_assert_uint_eq(vl_node_heaps[0].centrals[class].spans, 0);
+        check_central(&vl_node_heaps[0].classes[class].central);
+        vl_central_release_empty(&vl_node_heaps[0].classes[class].central);
+        ck_assert_uint_eq(vl_node_heaps[0].classes[class].central.spans, 0);
     }
     ck_assert_uint_eq(pages_used(), 0);
 }

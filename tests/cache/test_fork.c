@@ -64,14 +64,12 @@ static void tear_centrals(void)
 {
     for (unsigned node = 0; node < NODES; node++)
         for (unsigned class = 1; class < VL_CLASSES; class ++) {
-            struct vl_central *central = &vl_node_heaps[node].centrals[class];
+            struct vl_central *central = &vl_node_heaps[node].classes[class].central;
             vl_set(&central->lock.word, class % 2 == 0 ? VL_LOCK_HELD : VL_LOCK_CONTENDED);
             for (unsigned list = 0; list < VL_SPAN_LISTS; list++)
-                for (struct vl_span *span = central->lists[list], *next; span != NULL;
-                     span = next) {
-                    next = span->next;
-                    tear(&span->next, sizeof span->next + sizeof span->prev);
-                    tear(&span->free, sizeof span->free + sizeof span->lowest);
+                for (vl_span_id id = central->lists[list], next; id != 0; id = next) {
+                    next = vl_span_record(id)->next;
+                    tear(vl_span_record(id), offsetof(struct vl_span, bits));
                 }
             tear(central->lists, sizeof central->lists);
             vl_set(&central->spans, 12345);
@@ -214,7 +212,7 @@ static void *hold_locks_forever(void *unused)
 {
     vl_free(vl_alloc(100));
     vl_set(&vl_page_heaps[0].lock.word, VL_LOCK_HELD);
-    vl_set(&vl_node_heaps[0].centrals[vl_class_of_size(100)].lock.word, VL_LOCK_CONTENDED);
+    vl_set(&vl_node_heaps[0].classes[vl_class_of_size(100)].central.lock.word, VL_LOCK_CONTENDED);
     pthread_barrier_wait(&both);
     for (;;)
         pause();

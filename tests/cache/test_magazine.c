@@ -150,29 +150,31 @@ START_TEST(depot_keeps_contents)
 {
     unsigned class = (unsigned)_i, capacity = capacity_of(class);
     void **first = full_magazine(0, capacity, 100), **second = full_magazine(0, capacity, 200);
-    ck_assert_ptr_null(vl_depot_get(&vl_node_heaps[0].depots[class]));
-    if (!vl_depot_put(&vl_node_heaps[0].depots[class], class, first)) {
+    ck_assert_ptr_null(vl_depot_get(&vl_node_heaps[0].classes[class].depot));
+    if (!vl_depot_put(&vl_node_heaps[0].classes[class].depot, class, first)) {
         check_full_magazine(first, capacity, 100);
         return;
     }
-    if (vl_depot_put(&vl_node_heaps[0].depots[class], class, second)) { /* some depots have room for one alone */
-        ck_assert_ptr_eq(vl_depot_get(&vl_node_heaps[0].depots[class]), second);
+    if (vl_depot_put(&vl_node_heaps[0].classes[class].depot, class,
+                     second)) { /* some depots have room for one alone */
+        ck_assert_ptr_eq(vl_depot_get(&vl_node_heaps[0].classes[class].depot), second);
         check_full_magazine(second, capacity, 200);
     }
-    ck_assert_ptr_eq(vl_depot_get(&vl_node_heaps[0].depots[class]), first);
+    ck_assert_ptr_eq(vl_depot_get(&vl_node_heaps[0].classes[class].depot), first);
     check_full_magazine(first, capacity, 100);
-    ck_assert_ptr_null(vl_depot_get(&vl_node_heaps[0].depots[class]));
+    ck_assert_ptr_null(vl_depot_get(&vl_node_heaps[0].classes[class].depot));
 }
 END_TEST
 
 START_TEST(depots_are_apart)
 {
     unsigned class = vl_class_of_size(64), capacity = capacity_of(class);
-    ck_assert(vl_depot_put(&vl_node_heaps[3].depots[class], class, full_magazine(0, capacity, 100)));
-    ck_assert_ptr_null(vl_depot_get(&vl_node_heaps[0].depots[class]));
-    ck_assert_ptr_null(vl_depot_get(&vl_node_heaps[3].depots[class + 1]));
+    ck_assert(vl_depot_put(&vl_node_heaps[3].classes[class].depot, class,
+                           full_magazine(0, capacity, 100)));
+    ck_assert_ptr_null(vl_depot_get(&vl_node_heaps[0].classes[class].depot));
+    ck_assert_ptr_null(vl_depot_get(&vl_node_heaps[3].classes[class + 1].depot));
     ck_assert_ptr_null(vl_inbox_get(3));
-    ck_assert_ptr_nonnull(vl_depot_get(&vl_node_heaps[3].depots[class]));
+    ck_assert_ptr_nonnull(vl_depot_get(&vl_node_heaps[3].classes[class].depot));
 }
 END_TEST
 
@@ -185,7 +187,7 @@ START_TEST(depot_has_a_limit)
     unsigned put = 0;
     for (;;) {
         void **top = full_magazine(0, capacity, 100 * put);
-        if (!vl_depot_put(&vl_node_heaps[0].depots[class], class, top)) {
+        if (!vl_depot_put(&vl_node_heaps[0].classes[class].depot, class, top)) {
             check_full_magazine(top, capacity, 100 * put);
             break;
         }
@@ -195,8 +197,9 @@ START_TEST(depot_has_a_limit)
     ck_assert_uint_eq(put != 0, vl_size_classes[class].size <= 32 << 10);
     ck_assert(put == 0 || (put + 1) * magazine_bytes > 64 << 10);
     while (put > 0)
-        check_full_magazine(vl_depot_get(&vl_node_heaps[0].depots[class]), capacity, 100 * --put);
-    ck_assert_ptr_null(vl_depot_get(&vl_node_heaps[0].depots[class]));
+        check_full_magazine(vl_depot_get(&vl_node_heaps[0].classes[class].depot), capacity,
+                            100 * --put);
+    ck_assert_ptr_null(vl_depot_get(&vl_node_heaps[0].classes[class].depot));
 }
 END_TEST
 
@@ -256,7 +259,7 @@ static void *exchange(void *unused)
     unsigned class = vl_class_of_size(CLASS_BYTES), capacity = capacity_of(class);
     (void)unused;
     for (size_t i = 0; i < scaled(20000); i++) {
-        void **full = vl_depot_get(&vl_node_heaps[0].depots[class]);
+        void **full = vl_depot_get(&vl_node_heaps[0].classes[class].depot);
         if (full == NULL) {
             sched_yield();
             continue;
@@ -264,7 +267,7 @@ static void *exchange(void *unused)
         claim(full, capacity);
         full = repack(full, capacity);
         let_go(full, capacity);
-        while (!vl_depot_put(&vl_node_heaps[0].depots[class], class, full))
+        while (!vl_depot_put(&vl_node_heaps[0].classes[class].depot, class, full))
             sched_yield();
         vl_add(&passes, 1);
     }
@@ -277,7 +280,8 @@ START_TEST(threads_exchange_without_loss)
     pthread_t threads[THREADS];
     ck_assert_uint_eq(capacity, 63);
     for (unsigned i = 0; i < MAGAZINES; i++)
-        ck_assert(vl_depot_put(&vl_node_heaps[0].depots[class], class, full_magazine(0, capacity, i * capacity)));
+        ck_assert(vl_depot_put(&vl_node_heaps[0].classes[class].depot, class,
+                               full_magazine(0, capacity, i * capacity)));
     uint32_t end = vl_pool_end(&vl_magazine_pool);
     for (int i = 0; i < THREADS; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, exchange, NULL), 0);
@@ -286,12 +290,12 @@ START_TEST(threads_exchange_without_loss)
     ck_assert_uint_eq(doubles, 0);
     ck_assert_uint_gt(passes, 0);
     for (unsigned i = 0; i < MAGAZINES; i++) {
-        void **full = vl_depot_get(&vl_node_heaps[0].depots[class]);
+        void **full = vl_depot_get(&vl_node_heaps[0].classes[class].depot);
         ck_assert_ptr_nonnull(full);
         claim(full, capacity);
     }
     ck_assert_uint_eq(doubles, 0);
-    ck_assert_ptr_null(vl_depot_get(&vl_node_heaps[0].depots[class]));
+    ck_assert_ptr_null(vl_depot_get(&vl_node_heaps[0].classes[class].depot));
     ck_assert_uint_le(vl_pool_end(&vl_magazine_pool), end + 8 * THREADS);
 }
 END_TEST

@@ -488,7 +488,7 @@ START_TEST(some_use_it_one_cleans_one_destroys_others)
     valloc_cleanup(&shared);
     struct vl_object *object = object_of(&shared);
     for (unsigned class = 1; class < VL_CLASSES; class++)
-        ck_assert_uint_eq(object->heap.centrals[class].spans, 0);
+        ck_assert_uint_eq(object->heap.classes[class].central.spans, 0);
     ck_assert_uint_eq(object->heap.holding.pages_used, 0);
     valloc_destroy(&shared);
 }

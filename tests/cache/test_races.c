@@ -261,7 +261,7 @@ static void fill_cache_and_exit(void)
 /* Until the last object has left it, it belongs to the thread that ends. */
 START_TEST(b_cache_of_a_thread_that_ends_has_no_other_owner)
 {
-    struct vl_central *central = &vl_node_heaps[0].centrals[vl_class_of_size(SIZE)];
+    struct vl_central *central = &vl_node_heaps[0].classes[vl_class_of_size(SIZE)].central;
     stopper.exits = true;
     fill_parking();
     run_until(fill_cache_and_exit, 1 << AT_TEST | 1 << AT_WAIT);
@@ -287,7 +287,7 @@ static void *fill_and_leave(void *unused)
 /* Who flushes it for a thread that is gone has it alone. */
 START_TEST(b_parked_cache_that_is_flushed_has_no_other_owner)
 {
-    struct vl_central *central = &vl_node_heaps[0].centrals[vl_class_of_size(SIZE)];
+    struct vl_central *central = &vl_node_heaps[0].classes[vl_class_of_size(SIZE)].central;
     flushed = run_on(0, fill_and_leave, NULL);
     vl_lock(&central->lock);
     run_until(vl_cache_flush_parked, 1 << AT_WAIT);
@@ -332,7 +332,7 @@ START_TEST(b_cache_that_is_cleaned_has_no_other_owner)
     uint64_t serial = vl_object_make(&plan, &number);
     object = vl_object_named(serial, number);
     run_on(0, use_and_leave, NULL);
-    struct vl_central *central = &object->heap.centrals[vl_class_of_size(SIZE)];
+    struct vl_central *central = &object->heap.classes[vl_class_of_size(SIZE)].central;
     vl_lock(&central->lock);
     run_until(clean_object, 1 << AT_WAIT);
     vl_unlock(&central->lock);
@@ -357,7 +357,7 @@ static void ask(void)
 START_TEST(c_slice_stays_while_a_question_is_answered)
 {
     asked = fill_first_slice();
-    struct vl_central *central = &vl_node_heaps[0].centrals[vl_class_of_size(SIZE)];
+    struct vl_central *central = &vl_node_heaps[0].classes[vl_class_of_size(SIZE)].central;
     vl_lock(&central->lock);
     run_until(ask, 1 << AT_WAIT);
     vl_unlock(&central->lock);
@@ -426,8 +426,8 @@ START_TEST(d_span_that_was_made_anew_is_not_taken_for_the_former)
 {
     enum { OTHER_SIZE = SIZE / 16, OTHERS_MAX = 5000 };
     char *block = vl_alloc(SIZE);
-    char *start = vl_span_of(vl_slice_of(block), block)->start;
-    struct vl_central *central = &vl_node_heaps[0].centrals[vl_class_of_size(SIZE)];
+    char *start = vl_span_start(vl_span_of(vl_slice_of(block), block));
+    struct vl_central *central = &vl_node_heaps[0].classes[vl_class_of_size(SIZE)].central;
     vl_lock(&central->lock);
     run_until(walk, 1 << AT_WAIT);
     vl_unlock(&central->lock);

@@ -15,7 +15,7 @@ static void set_up(void)
 
 static uint64_t objects_out(unsigned node, unsigned class)
 {
-    const struct vl_central *central = &vl_node_heaps[node].centrals[class];
+    const struct vl_central *central = &vl_node_heaps[node].classes[class].central;
     return (uint64_t)central->spans * vl_size_classes[class].objects - central->objects_free;
 }
 
@@ -107,15 +107,15 @@ START_TEST(blocks_freed_elsewhere_are_used_again_at_home)
         check_nodes(&batch, 1);
         run_on(2 + round % 3, free_batch, &batch);
         if (round == 2) {
-            spans = vl_node_heaps[1].centrals[class].spans;
+            spans = vl_node_heaps[1].classes[class].central.spans;
             regions = regions_made();
         } else if (round > 2) {
-            ck_assert_uint_le(vl_node_heaps[1].centrals[class].spans, spans);
+            ck_assert_uint_le(vl_node_heaps[1].classes[class].central.spans, spans);
             ck_assert_uint_eq(regions_made(), regions);
         }
     }
     for (unsigned node = 2; node < NODES; node++)
-        ck_assert_uint_eq(vl_node_heaps[node].centrals[class].spans, 0);
+        ck_assert_uint_eq(vl_node_heaps[node].classes[class].central.spans, 0);
 }
 END_TEST
 

@@ -6,7 +6,7 @@
 
 enum { OBJECTS_MAX = 1024 };
 
-static struct vl_span *make_span(unsigned class)
+static vl_span_id make_span(unsigned class)
 {
     struct vl_run run;
     ck_assert(vl_start());
@@ -14,54 +14,59 @@ static struct vl_span *make_span(unsigned class)
     return vl_span_make(&run, class);
 }
 
-static char *object_at(const struct vl_span *span, unsigned index)
+static unsigned objects_of(vl_span_id span)
 {
-    return span->start + (size_t)index * vl_size_classes[span->class].size;
+    return vl_size_classes[vl_span_class(span)].objects;
 }
 
-static unsigned index_of(const struct vl_span *span, const void *object)
+static char *object_at(vl_span_id span, unsigned index)
 {
-    return (unsigned)((size_t)((const char *)object - span->start) /
-                      vl_size_classes[span->class].size);
+    return vl_span_start(span) + (size_t)index * vl_size_classes[vl_span_class(span)].size;
 }
 
-static void give_all(struct vl_span *span)
+static unsigned index_of(vl_span_id span, const void *object)
 {
-    for (unsigned i = 0; i < vl_span_objects(span); i++)
-        vl_span_give(span, object_at(span, i));
-    ck_assert_uint_eq(span->free, vl_span_objects(span));
+    return (unsigned)((size_t)((const char *)object - vl_span_start(span)) /
+                      vl_size_classes[vl_span_class(span)].size);
+}
+
+static void give_all(vl_span_id span)
+{
+    for (unsigned i = 0; i < objects_of(span); i++)
+        vl_span_give(span, vl_span_class(span), object_at(span, i));
+    ck_assert_uint_eq(vl_span_record(span)->free, objects_of(span));
 }
 
 /* --- A model: one byte per object --- */
 
 static bool is_free[OBJECTS_MAX];
 
-static void model_begin(const struct vl_span *span)
+static void model_begin(vl_span_id span)
 {
-    memset(is_free, 1, vl_span_objects(span));
-    ck_assert_uint_eq(span->free, vl_span_objects(span));
+    memset(is_free, 1, objects_of(span));
+    ck_assert_uint_eq(vl_span_record(span)->free, objects_of(span));
 }
 
 enum { GROUP = VL_SPAN_GROUP };
 
 /* Objects, aligned, that fill a neighbourhood of lines, if all of them are free. */
-static bool is_group(const struct vl_span *span, unsigned first)
+static bool is_group(vl_span_id span, unsigned first)
 {
     unsigned free = 0;
-    for (unsigned i = first; i < first + GROUP && i < vl_span_objects(span); i++)
+    for (unsigned i = first; i < first + GROUP && i < objects_of(span); i++)
         free += is_free[i];
     return free == GROUP;
 }
 
 /* Of tiny objects, a whole group goes first where as many are asked for. */
-static unsigned expect_group(const struct vl_span *span, void *const *objects, unsigned count)
+static unsigned expect_group(vl_span_id span, void *const *objects, unsigned count)
 {
     unsigned first = 0;
-    if (span->class > VL_TINY_CLASSES || count != GROUP)
+    if (vl_span_class(span) > VL_TINY_CLASSES || count != GROUP)
         return 0;
-    while (first < vl_span_objects(span) && !is_group(span, first))
+    while (first < objects_of(span) && !is_group(span, first))
         first += GROUP;
-    if (first >= vl_span_objects(span))
+    if (first >= objects_of(span))
         return 0;
     for (unsigned i = 0; i < GROUP; i++) {
         require(objects[i] == object_at(span, first + i));
@@ -71,16 +76,16 @@ static unsigned expect_group(const struct vl_span *span, void *const *objects, u
 }
 
 /* A group, or else the lowest free ones, ascending, as many as there are. */
-static void take_and_compare(struct vl_span *span, unsigned count)
+static void take_and_compare(vl_span_id span, unsigned count)
 {
     void *objects[OBJECTS_MAX];
-    unsigned taken = vl_span_take(span, objects, count);
+    unsigned taken = vl_span_take(span, vl_span_class(span), objects, count);
     unsigned expected = expect_group(span, objects, count);
     if (expected != 0) {
         require(taken == expected);
         return;
     }
-    for (unsigned i = 0; i < vl_span_objects(span) && expected < count; i++)
+    for (unsigned i = 0; i < objects_of(span) && expected < count; i++)
         if (is_free[i]) {
             require(expected < taken && objects[expected] == object_at(span, i));
             is_free[i] = false;
@@ -89,46 +94,46 @@ static void take_and_compare(struct vl_span *span, unsigned count)
     require(taken == expected);
 }
 
-static void give_and_compare(struct vl_span *span, unsigned index)
+static void give_and_compare(vl_span_id span, unsigned index)
 {
-    enum vl_span_verdict verdict = vl_span_give(span, object_at(span, index));
+    enum vl_span_verdict verdict = vl_span_give(span, vl_span_class(span), object_at(span, index));
     require(verdict == (is_free[index] ? VL_SPAN_DOUBLE_FREE : VL_SPAN_OK));
     is_free[index] = true;
 }
 
-static void compare_count(const struct vl_span *span)
+static void compare_count(vl_span_id span)
 {
     unsigned free = 0;
-    for (unsigned i = 0; i < vl_span_objects(span); i++)
+    for (unsigned i = 0; i < objects_of(span); i++)
         free += is_free[i];
-    require(free == span->free);
+    require(free == vl_span_record(span)->free);
 }
 
 /* --- All histories --- */
 
 struct moment {
-    unsigned char span[sizeof(struct vl_span) + sizeof(uint64_t)];
+    unsigned char span[sizeof(struct vl_span)];
     bool is_free[64];
 };
 
-static void save(struct moment *moment, const struct vl_span *span)
+static void save(struct moment *moment, vl_span_id span)
 {
-    memcpy(moment->span, span, sizeof moment->span);
+    memcpy(moment->span, vl_span_record(span), sizeof moment->span);
     memcpy(moment->is_free, is_free, sizeof moment->is_free);
 }
 
-static void restore(const struct moment *moment, struct vl_span *span)
+static void restore(const struct moment *moment, vl_span_id span)
 {
-    memcpy(span, moment->span, sizeof moment->span);
+    memcpy(vl_span_record(span), moment->span, sizeof moment->span);
     memcpy(is_free, moment->is_free, sizeof moment->is_free);
 }
 
 static unsigned long histories;
 
-static void try_everything(struct vl_span *span, int depth)
+static void try_everything(vl_span_id span, int depth)
 {
     struct moment before;
-    unsigned objects = vl_span_objects(span);
+    unsigned objects = objects_of(span);
     histories++;
     if (depth == 0)
         return;
@@ -154,7 +159,7 @@ static const struct {
 
 START_TEST(all_histories_of_small_spans)
 {
-    struct vl_span *span = make_span(vl_class_of_size(small_spans[_i].size));
+    vl_span_id span = make_span(vl_class_of_size(small_spans[_i].size));
     model_begin(span);
     try_everything(span, small_spans[_i].depth);
     ck_assert_uint_gt(histories, 1000);
@@ -166,8 +171,8 @@ END_TEST
 START_TEST(random_histories)
 {
     uint64_t state = test_seed() + (uint64_t)_i;
-    struct vl_span *span = make_span((unsigned)_i);
-    unsigned objects = vl_span_objects(span);
+    vl_span_id span = make_span((unsigned)_i);
+    unsigned objects = objects_of(span);
     model_begin(span);
     for (size_t step = 0; step < scaled(1000); step++) {
         /* In turns mostly full and mostly empty, so that every word runs out and fills again. */
@@ -179,7 +184,7 @@ START_TEST(random_histories)
         compare_count(span);
     }
     take_and_compare(span, objects);
-    ck_assert_uint_eq(span->free, 0);
+    ck_assert_uint_eq(vl_span_record(span)->free, 0);
     take_and_compare(span, 1);
     give_all(span);
 }
@@ -190,24 +195,26 @@ END_TEST
 /* Every offset of the span, twice over; `start` of an object is told from all the rest. */
 START_TEST(verdict_on_every_offset)
 {
-    struct vl_span *span = make_span((unsigned)_i);
-    size_t size = vl_size_classes[_i].size, end = (size_t)span->pages << VL_PAGE_SHIFT;
+    vl_span_id span = make_span((unsigned)_i);
+    size_t size = vl_size_classes[_i].size,
+           end = (size_t)vl_size_classes[_i].span_pages << VL_PAGE_SHIFT;
     void *objects[OBJECTS_MAX], *again;
-    unsigned count = vl_span_take(span, objects, OBJECTS_MAX);
-    count += vl_span_take(span, objects + count, OBJECTS_MAX - count); /* what is no group */
-    ck_assert_uint_eq(count, vl_span_objects(span));
+    unsigned count = vl_span_take(span, vl_span_class(span), objects, OBJECTS_MAX);
+    count += vl_span_take(span, vl_span_class(span), objects + count,
+                          OBJECTS_MAX - count); /* what is no group */
+    ck_assert_uint_eq(count, objects_of(span));
     for (size_t offset = 0; offset < end; offset++) {
-        const char *pointer = span->start + offset;
+        const char *pointer = vl_span_start(span) + offset;
         if (offset % size != 0 || offset / size >= count) {
-            require(vl_span_give(span, pointer) == VL_SPAN_INTERIOR);
+            require(vl_span_give(span, vl_span_class(span), pointer) == VL_SPAN_INTERIOR);
             continue;
         }
-        require(vl_span_give(span, pointer) == VL_SPAN_OK);
-        require(vl_span_give(span, pointer) == VL_SPAN_DOUBLE_FREE);
-        require(span->free == 1);
-        require(vl_span_take(span, &again, 1) == 1 && again == pointer);
+        require(vl_span_give(span, vl_span_class(span), pointer) == VL_SPAN_OK);
+        require(vl_span_give(span, vl_span_class(span), pointer) == VL_SPAN_DOUBLE_FREE);
+        require(vl_span_record(span)->free == 1);
+        require(vl_span_take(span, vl_span_class(span), &again, 1) == 1 && again == pointer);
     }
-    ck_assert_uint_eq(span->free, 0);
+    ck_assert_uint_eq(vl_span_record(span)->free, 0);
 }
 END_TEST
 
@@ -221,12 +228,11 @@ static unsigned mapped(const struct vl_slice *slice, const char *pointer)
 START_TEST(class_map_is_set_and_wiped)
 {
     unsigned neighbour_class = _i == 1 ? 2 : 1;
-    struct vl_span *before = make_span(neighbour_class);
-    struct vl_span *span = make_span((unsigned)_i);
-    struct vl_span *after = make_span(neighbour_class);
-    const struct vl_slice *slice = vl_slice_of(span->start);
-    char *start = span->start, *end = start + span->pages * VL_PAGE_SIZE;
-    ck_assert_uint_eq(span->pages, vl_size_classes[_i].span_pages);
+    vl_span_id before = make_span(neighbour_class);
+    vl_span_id span = make_span((unsigned)_i);
+    vl_span_id after = make_span(neighbour_class);
+    const struct vl_slice *slice = vl_slice_of(vl_span_start(span));
+    char *start = vl_span_start(span), *end = start + vl_size_classes[_i].span_pages * VL_PAGE_SIZE;
     for (char *page = start; page < end; page += VL_PAGE_SIZE) {
         require(mapped(slice, page) == (unsigned)_i);
         require(mapped(slice, page + VL_PAGE_SIZE - 1) == (unsigned)_i);
@@ -236,40 +242,78 @@ START_TEST(class_map_is_set_and_wiped)
     vl_span_unmake(span);
     for (char *page = start; page < end; page += VL_PAGE_SIZE)
         require(mapped(slice, page) == VL_CLASS_NONE);
-    ck_assert_uint_eq(mapped(slice, before->start), neighbour_class);
-    ck_assert_uint_eq(mapped(slice, after->start), neighbour_class);
-    ck_assert_ptr_eq(vl_span_of(slice, before->start), before);
-    ck_assert_ptr_eq(vl_span_of(slice, after->start), after);
+    ck_assert_uint_eq(mapped(slice, vl_span_start(before)), neighbour_class);
+    ck_assert_uint_eq(mapped(slice, vl_span_start(after)), neighbour_class);
+    ck_assert_uint_eq(vl_span_of(slice, vl_span_start(before)), before);
+    ck_assert_uint_eq(vl_span_of(slice, vl_span_start(after)), after);
 }
 END_TEST
 
 /* Pages come back with the next run, whatever its class. */
 START_TEST(pages_of_an_unmade_span_are_used_again)
 {
-    struct vl_span *first = make_span(vl_class_of_size(16));
-    char *start = first->start;
+    vl_span_id first = make_span(vl_class_of_size(16));
+    char *start = vl_span_start(first);
     make_span(vl_class_of_size(32)); /* the region stays in use */
     vl_span_unmake(first);
-    struct vl_span *second = make_span(vl_class_of_size(64));
-    ck_assert_ptr_eq(second->start, start);
+    vl_span_id second = make_span(vl_class_of_size(64));
+    ck_assert_ptr_eq(vl_span_start(second), start);
     model_begin(second);
     take_and_compare(second, OBJECTS_MAX);
+}
+END_TEST
+
+/* Where its bitmap lies apart, that place is given back with it: many more come and go than there are, a
+ * bitmap of a neighbour's among them that stays as it was. */
+START_TEST(bitmaps_come_and_go)
+{
+    enum { SPANS = 3 * VL_REGION_PAGES };
+    unsigned class = (unsigned)_i;
+    vl_span_id stays = make_span(class);
+    void *objects[OBJECTS_MAX];
+    unsigned half = objects_of(stays) / 2;
+    ck_assert_uint_eq(vl_span_take(stays, class, objects, half), half);
+    for (unsigned i = 0; i < SPANS; i++) {
+        vl_span_id goes = make_span(class);
+        require(vl_span_bits(goes, class) != vl_span_bits(stays, class));
+        require(vl_span_count_free(goes, class) == objects_of(goes));
+        vl_span_unmake(goes);
+    }
+    ck_assert_uint_eq(vl_span_count_free(stays, class), objects_of(stays) - half);
+}
+END_TEST
+
+/* A span that has gone, or become one of another class, knows none of its objects. */
+START_TEST(a_span_that_has_gone)
+{
+    unsigned class = vl_class_of_size(64), other = vl_class_of_size(8192);
+    make_span(class); /* the region stays in use */
+    vl_span_id span = make_span(class);
+    char *object = vl_span_start(span);
+    vl_span_unmake(span);
+    ck_assert_uint_eq(vl_span_class(span), VL_CLASS_NONE);
+    ck_assert(!vl_span_has_out(span, class, object));
+    ck_assert_int_eq(vl_span_give(span, class, object), VL_SPAN_DOUBLE_FREE);
+    ck_assert_uint_eq(make_span(other), span);
+    ck_assert(!vl_span_has_out(span, class, object));
+    ck_assert_int_eq(vl_span_give(span, class, object), VL_SPAN_DOUBLE_FREE);
+    ck_assert_uint_eq(vl_span_count_free(span, other), objects_of(span));
 }
 END_TEST
 
 /* The record and its bitmap lie beside the pages: objects are never touched. */
 START_TEST(objects_stay_untouched)
 {
-    struct vl_span *span = make_span((unsigned)_i);
-    size_t bytes = (size_t)span->pages << VL_PAGE_SHIFT;
+    vl_span_id span = make_span((unsigned)_i);
+    size_t bytes = (size_t)vl_size_classes[_i].span_pages << VL_PAGE_SHIFT;
     void *objects[OBJECTS_MAX];
-    pattern_fill(span->start, bytes, 7);
-    unsigned count = vl_span_take(span, objects, OBJECTS_MAX);
+    pattern_fill(vl_span_start(span), bytes, 7);
+    unsigned count = vl_span_take(span, vl_span_class(span), objects, OBJECTS_MAX);
     for (unsigned i = 0; i < count; i++) {
         require(index_of(span, objects[i]) == i);
-        require(vl_span_give(span, objects[i]) == VL_SPAN_OK);
+        require(vl_span_give(span, vl_span_class(span), objects[i]) == VL_SPAN_OK);
     }
-    ck_assert_uint_eq(pattern_damage(span->start, bytes, 7), bytes);
+    ck_assert_uint_eq(pattern_damage(vl_span_start(span), bytes, 7), bytes);
 }
 END_TEST
 
@@ -290,6 +334,8 @@ Suite *vl_suite(void)
     TCase *map = tcase_create("map");
     tcase_add_loop_test(map, class_map_is_set_and_wiped, 1, VL_CLASSES);
     tcase_add_test(map, pages_of_an_unmade_span_are_used_again);
+    tcase_add_loop_test(map, bitmaps_come_and_go, 1, VL_CLASSES);
+    tcase_add_test(map, a_span_that_has_gone);
     tcase_add_loop_test(map, objects_stay_untouched, 1, VL_CLASSES);
     suite_add_tcase(suite, map);
     return suite;

@@ -96,7 +96,7 @@ START_TEST(every_object_is_somewhere)
     enum { COUNT = 5000 };
     static void *blocks[COUNT];
     unsigned class = vl_class_of_size(64);
-    const struct vl_central *central = &vl_node_heaps[0].centrals[class];
+    const struct vl_central *central = &vl_node_heaps[0].classes[class].central;
     for (unsigned i = 0; i < 2 * COUNT; i++) {
         if (i < COUNT)
             blocks[i] = vl_alloc(64);

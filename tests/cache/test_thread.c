@@ -126,7 +126,7 @@ static void *take_and_give_back(void *unused)
  * spans. */
 START_TEST(adopted_cache_is_warm)
 {
-    const struct vl_central *central = &vl_node_heaps[0].centrals[vl_class_of_size(100)];
+    const struct vl_central *central = &vl_node_heaps[0].classes[vl_class_of_size(100)].central;
     void *block = run_on(0, take_and_give_back, nothing);
     uint64_t objects_free = central->objects_free;
     for (int i = 0; i < 5; i++)

@@ -61,6 +61,29 @@ START_TEST(reset_forgets_runs_but_not_what_memory_holds)
 }
 END_TEST
 
+/* --- Further notes --- */
+
+/* As many as pages, the lowest first; one given back is the next, however full the others are. */
+START_TEST(further_notes)
+{
+    uint64_t random = test_seed();
+    for (unsigned number = 0; number < VL_REGION_PAGES; number++)
+        ck_assert_uint_eq(vl_region_take_further(&region), number);
+    for (int round = 0; round < 1000; round++) {
+        unsigned one = (unsigned)random_next(&random) % VL_REGION_PAGES;
+        unsigned other = (unsigned)random_next(&random) % VL_REGION_PAGES;
+        if (one == other)
+            continue;
+        vl_region_give_further(&region, one);
+        vl_region_give_further(&region, other);
+        ck_assert_uint_eq(vl_region_take_further(&region), one < other ? one : other);
+        ck_assert_uint_eq(vl_region_take_further(&region), one < other ? other : one);
+    }
+    vl_region_reset(&region);
+    ck_assert_uint_eq(vl_region_take_further(&region), 0);
+}
+END_TEST
+
 /* --- Random runs --- */
 
 static void take_random(uint64_t *random)
@@ -134,6 +157,7 @@ Suite *vl_suite(void)
     tcase_add_test(edges, every_run_alone);
     tcase_add_test(edges, full);
     tcase_add_test(edges, reset_forgets_runs_but_not_what_memory_holds);
+    tcase_add_test(edges, further_notes);
     suite_add_tcase(suite, edges);
 
     tcase_add_checked_fixture(runs, start_empty, NULL);

@@ -22,7 +22,7 @@ static struct {
     bool owned[CACHES]; /* by a thread that is alive */
 } world;
 
-static struct vl_depot *const depot = &vl_node_heaps[0].depots[CLASS];
+static struct vl_depot *const depot = &vl_node_heaps[0].classes[CLASS].depot;
 
 static void *object_of(unsigned number)
 {
