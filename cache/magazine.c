@@ -9,7 +9,11 @@ enum { GROUP = 8 };
 
 /* What a depot may hold, per heap and class. Objects that are larger take much longer to fill than a turn
  * at the central's lock: of them it would hold much and save little. */
-enum { DEPOT_BYTES = 64 << 10, DEPOT_OBJECT_MAX = 32 << 10 };
+#ifndef VL_DEPOT_BYTES /* fewer in tests/model */
+#define VL_DEPOT_BYTES (64 << 10)
+#endif
+
+enum { DEPOT_OBJECT_MAX = 32 << 10 };
 
 /* What may wait in an inbox until a thread of its node comes by; beyond, frees go all the way. */
 enum { INBOX_MAGAZINES = 32 };
@@ -71,7 +75,7 @@ static uint32_t depot_limit(unsigned class)
     const struct vl_size_class *c = &vl_size_classes[class];
     if (c->size > DEPOT_OBJECT_MAX)
         return 0;
-    return (uint32_t)vl_max(DEPOT_BYTES / (c->size * c->capacity), 1);
+    return (uint32_t)vl_max(VL_DEPOT_BYTES / (c->size * c->capacity), 1);
 }
 
 bool vl_depot_put(struct vl_depot *depot, unsigned class, void **top)

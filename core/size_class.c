@@ -1,8 +1,8 @@
 #include "core/size_class.h"
 
-/* A magazine holds as many objects as 64 KB of them, 63 at most (its pointers fill 512 bytes, one
+/* A magazine holds as many objects as 32 KB of them, 63 at most (its pointers fill 512 bytes, one
  * slot stays free as the floor), 1 at least. */
-enum { CAPACITY_BYTES = 64 << 10, CAPACITY_MAX = 63, CAPACITY_MIN = 1 };
+enum { CAPACITY_BYTES = 32 << 10, CAPACITY_MAX = 63, CAPACITY_MIN = 1 };
 
 #define CAPACITY(bytes)                                                                           \
     (CAPACITY_BYTES / (bytes) > CAPACITY_MAX   ? CAPACITY_MAX                                     \

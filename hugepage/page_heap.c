@@ -392,7 +392,7 @@ static void forget_clean(struct vl_page_heap *heap, uint32_t first, uint32_t end
     }
 }
 
-/* Gives back the records of regions without memory, at the end of those used so far: they are 12 KB
+/* Gives back the records of regions without memory, at the end of those used so far: they are 8 KB
  * each. Readers find zeros there, which are a region never used. */
 static void retreat(struct vl_page_heap *heap)
 {

@@ -176,7 +176,7 @@ check_PROGRAMS += %D%/qemu/placement
 MODEL_CPPFLAGS = -iquote $(srcdir)/%D%/model/shim $(AM_CPPFLAGS)
 model_sources = %D%/model/explore.c %D%/model/explore.h %D%/model/shim/core/atomic.h
 %C%_model_test_cache_SOURCES = %D%/model/test_cache.c $(model_sources) cache/magazine.c core/pool.c
-%C%_model_test_cache_CPPFLAGS = $(MODEL_CPPFLAGS)
+%C%_model_test_cache_CPPFLAGS = $(MODEL_CPPFLAGS) -DVL_DEPOT_BYTES=32768
 %C%_model_test_explore_SOURCES = %D%/model/test_explore.c $(model_sources)
 %C%_model_test_explore_CPPFLAGS = $(MODEL_CPPFLAGS)
 %C%_model_test_idstack_SOURCES = %D%/model/test_idstack.c $(model_sources)

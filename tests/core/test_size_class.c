@@ -3,7 +3,7 @@
 
 #include "core/size_class.h"
 
-enum { MAGAZINE_BYTES = 64 << 10, MAGAZINE_SLOTS = 63 };
+enum { MAGAZINE_BYTES = 32 << 10, MAGAZINE_SLOTS = 63 };
 
 /* --- The table --- */
 
@@ -37,7 +37,7 @@ START_TEST(spans_waste_little)
 }
 END_TEST
 
-START_TEST(magazines_hold_64_KB)
+START_TEST(magazines_hold_32_KB)
 {
     for (unsigned class = 1; class < VL_CLASSES; class ++) {
         const struct vl_size_class *row = &vl_size_classes[class];
@@ -121,7 +121,7 @@ Suite *vl_suite(void)
 
     tcase_add_test(table, sizes_rise);
     tcase_add_test(table, spans_waste_little);
-    tcase_add_test(table, magazines_hold_64_KB);
+    tcase_add_test(table, magazines_hold_32_KB);
     suite_add_tcase(suite, table);
 
     tcase_add_test(requests, every_size_gets_the_smallest_class);

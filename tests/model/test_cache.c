@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 
 /* Objects are addresses in a slice of node 1; nothing is there. */
-enum { CACHES = 5, MAGAZINES = 16, OBJECTS = 160, CLASS = 88, CAPACITY = 2 };
+enum { CACHES = 5, MAGAZINES = 16, OBJECTS = 160, CLASS = 77, CAPACITY = 2 };
 
 #define OBJECTS_START ((uintptr_t)1 << 32)
 
