@@ -1,6 +1,6 @@
 #include "cache/heap.h"
 
-VL_SPARSE struct vl_heap vl_node_heaps[VL_NODE_INDEX_MAX];
+VL_SPARSE _Alignas(VL_TABLE_ALIGN) struct vl_heap vl_node_heaps[VL_NODE_INDEX_MAX];
 struct vl_pool vl_heap_pool;
 
 /* Allocator objects there may be at a time, and where address space is short. */

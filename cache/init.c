@@ -26,12 +26,13 @@ static bool options_loaded;
  * where ulimit -v bounds that. Only address space is spent on those never made. */
 enum { CACHES_MAX = 1 << 18, CACHES_MIN = 1 << 6, MAGAZINES_PER_CACHE = 16, POOLS_SHARE = 32 };
 
-static void load_options(void)
+VL_AT_START static void load_options(void)
 {
     if (options_loaded || environ == NULL)
         return;
     vl_options_load(&vl_options, environ, getauxval(AT_SECURE) != 0);
-    vl_binding_start(environ);
+    if (vl_options.bind_mode != VL_BIND_NONE)
+        vl_binding_start(environ);
     options_loaded = true;
 }
 
@@ -113,7 +114,7 @@ static void on_exit_report(void)
         vl_report_at_exit(report_output.fd);
 }
 
-void vl_start_late(void)
+VL_AT_START void vl_start_late(void)
 {
     static _Atomic bool done;
     if (atomic_exchange(&done, true))
@@ -125,11 +126,13 @@ void vl_start_late(void)
     if (vl_hugetlb_wanted() && vl_start())
         vl_hugetlb_refine();
     vl_fork_start();
-    vl_options_report(&vl_options, 2);
     bool talks = vl_options.help || vl_options.verbose;
+    if (talks || vl_options.rejected_count != 0)
+        vl_options_report(&vl_options, 2);
     if (talks && vl_placement_is_asked() && vl_start())
         vl_report_policy(2);
-    vl_hugetlb_report(2);
+    if (vl_hugetlb_wanted())
+        vl_hugetlb_report(2);
     if (vl_options.stats_mode != VL_STATS_OFF && vl_os_keep_output(&report_output, 2))
         atexit(on_exit_report);
 }

@@ -16,8 +16,7 @@ struct vl_pool vl_cache_pool;
  * finds no class is looked up in. home_size 0 makes every pointer foreign. */
 static struct vl_cache start_cache = {
     .state = VL_CACHE_START, .outbox = vl_null_magazine, .top[0] = vl_null_magazine};
-static struct vl_cache gone_cache = {
-    .state = VL_CACHE_GONE, .outbox = vl_null_magazine, .top[0] = vl_null_magazine};
+static struct vl_cache gone_cache; /* made as that one before any thread can go */
 
 _Thread_local struct vl_cache *vl_cache_self = &start_cache;
 
@@ -158,6 +157,8 @@ static void on_thread_exit(void *own)
 
 void vl_cache_start(void)
 {
+    gone_cache.outbox = gone_cache.top[0] = vl_null_magazine;
+    vl_set(&gone_cache.state, VL_CACHE_GONE);
     exit_key_made = pthread_key_create(&exit_key, on_thread_exit) == 0;
 }
 

@@ -14,6 +14,7 @@
 #include "core/pool.h"
 #include "core/program.h"
 #include "core/rcu.h"
+#include "core/sections.h"
 #include "core/size_class.h"
 #include "core/slice.h"
 #include "core/text.h"

@@ -44,10 +44,6 @@
 
 #define VL_CACHE_LINE 64
 
-/* A table that holds room for more than a process uses. Such lie behind all other data, which the
- * linker sorts by the names of sections: what every process writes shares a few pages. */
-#define VL_SPARSE __attribute__((section(".bss.sparse")))
-
 /* Processors fetch the neighbours of a line with it, in pairs and ahead. Threads that write into
  * memory nearer to each other than this disturb each other as if it were one line. */
 #define VL_NEIGHBOURHOOD (8 * VL_CACHE_LINE)

@@ -22,6 +22,7 @@ VL_SOURCES += \
 	%D%/program.h \
 	%D%/rcu.c \
 	%D%/rcu.h \
+	%D%/sections.h \
 	%D%/size_class.c \
 	%D%/size_class.h \
 	%D%/slice.c \

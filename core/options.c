@@ -1,5 +1,7 @@
 #include "core/options.h"
 
+#include "core/sections.h"
+
 #define MB(n)      ((int64_t)(n) << 20)
 #define TB(n)      ((int64_t)(n) << 40)
 #define SECONDS(n) (INT64_C(1000) * (n))
@@ -455,7 +457,7 @@ struct entry {
 };
 
 /* False if the entry is not ours. */
-static bool take_apart(const char *string, struct entry *entry)
+VL_AT_START static bool take_apart(const char *string, struct entry *entry)
 {
     for (unsigned i = 0; i < PREFIX_LENGTH; i++)
         if (string[i] != prefix[i])
@@ -487,7 +489,7 @@ static void reject(struct vl_options *options, const char *string)
     options->rejected_count++;
 }
 
-static void set_defaults(struct vl_options *options)
+VL_AT_START static void set_defaults(struct vl_options *options)
 {
     for (unsigned i = 0; i < OPTION_COUNT; i++)
         set(&vl_option_table[i], options, vl_option_table[i].initial);
@@ -520,7 +522,7 @@ static void load_entry(struct vl_options *options, const char *string, uint32_t 
     }
 }
 
-void vl_options_load(struct vl_options *options, char *const *environment, bool secure)
+VL_AT_START void vl_options_load(struct vl_options *options, char *const *environment, bool secure)
 {
     uint32_t seen = 0;
     set_defaults(options);

@@ -35,6 +35,7 @@
 #include "core/bits.h"
 #include "core/geometry.h"
 #include "core/os.h"
+#include "core/sections.h"
 
 /* From BIG on they hold big blocks. */
 enum vl_slice_kind { VL_SLICE_NODE, VL_SLICE_OBJECT, VL_SLICE_BIG, VL_SLICE_PLACED };

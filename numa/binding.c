@@ -65,8 +65,6 @@ const char *vl_binding_rival(char *const *environment)
 
 void vl_binding_start(char *const *environment)
 {
-    if (vl_options.bind_mode == VL_BIND_NONE)
-        return;
     const char *name = vl_binding_rival(environment);
     struct vl_text text = vl_text_on(rival, sizeof rival);
     vl_text_str(&text, name != NULL ? name : "");

@@ -2,8 +2,8 @@
 
 #include "numa/traffic.h"
 
-VL_SPARSE struct vl_page_heap vl_page_heaps[VL_SLICES_MAX];
-VL_SPARSE struct vl_big_heap vl_big_heaps[VL_SLICES_MAX];
+VL_SPARSE _Alignas(VL_TABLE_ALIGN) struct vl_page_heap vl_page_heaps[VL_SLICES_MAX];
+VL_SPARSE _Alignas(VL_TABLE_ALIGN) struct vl_big_heap vl_big_heaps[VL_SLICES_MAX];
 
 /* Address space a slice asks for: much more than there is memory, so that one is enough. */
 #define NODE_SLICE_MIN ((uint64_t)64 << 30)

@@ -7,7 +7,7 @@
 #include <dlfcn.h>
 #endif
 
-struct vl_topology vl_topology = {.count = 1};
+VL_SPARSE_DATA struct vl_topology vl_topology = {.count = 1};
 
 /* Where nothing better is known: neighbours in number are neighbours. */
 static int distance_by_number(int from, int to)
@@ -55,7 +55,7 @@ void vl_topology_order(struct vl_topology *topology, vl_distance_fn *distance)
 }
 
 /* The nodes we may use; none where the kernel does not tell. */
-static void find_allowed(enum vl_numa_mode mode, struct vl_node_mask *allowed)
+VL_AT_START static void find_allowed(enum vl_numa_mode mode, struct vl_node_mask *allowed)
 {
     *allowed = (struct vl_node_mask){{0}};
     if (mode != VL_NUMA_OFF)
@@ -63,16 +63,19 @@ static void find_allowed(enum vl_numa_mode mode, struct vl_node_mask *allowed)
 }
 
 /* The kernel's numbers of them, in `ids`; how many, at most VL_NODE_INDEX_MAX. */
-static unsigned number_nodes(const struct vl_node_mask *allowed, uint16_t ids[VL_NODE_INDEX_MAX])
+VL_AT_START static unsigned number_nodes(const struct vl_node_mask *allowed,
+                                         uint16_t ids[VL_NODE_INDEX_MAX])
 {
+    const unsigned word_bits = 8 * sizeof allowed->words[0];
     unsigned count = 0;
-    for (unsigned node = 0; node < VL_NODES_MAX && count < VL_NODE_INDEX_MAX; node++)
-        if (vl_node_mask_has(allowed, node))
-            ids[count++] = (uint16_t)node;
+    for (unsigned word = 0; word < VL_NODES_MAX / word_bits; word++)
+        for (uint64_t left = allowed->words[word]; left != 0; left &= left - 1)
+            if (count < VL_NODE_INDEX_MAX)
+                ids[count++] = (uint16_t)(word * word_bits + vl_lowest_bit(left));
     return count;
 }
 
-bool vl_topology_has_several(enum vl_numa_mode mode)
+VL_AT_START bool vl_topology_has_several(enum vl_numa_mode mode)
 {
     uint16_t ids[VL_NODE_INDEX_MAX];
     struct vl_node_mask allowed;
