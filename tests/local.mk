@@ -1,8 +1,9 @@
 # tests - what `make check` runs.
 #
-#   unit programs   tests/FOLDER/test_NAME.c, one for each source file, run twice: against the
-#                   objects as shipped, and as test_NAME.verify against those that check every
-#                   invariant; tests/exhaustive/ has those that try everything in small
+#   unit programs   tests/FOLDER/test_NAME.c, one for each source file, or for each subject of one
+#                   that has several (test_NAME_SUBJECT.c); run twice: against the objects as
+#                   shipped, and as test_NAME.verify against those that check every invariant;
+#                   tests/exhaustive/ has those that try everything in small
 #   model programs  tests/model/test_NAME.c: sources compiled so that an explorer decides which
 #                   thread goes on before each atomic access
 #   api programs    tests/api/test_NAME.c, which know libc's names only; run with the library
@@ -53,6 +54,13 @@ UNIT_TESTS = \
 	%D%/exhaustive/test_extent \
 	%D%/exhaustive/test_region \
 	%D%/hugepage/test_big_heap \
+	%D%/hugepage/test_big_heap_failures \
+	%D%/hugepage/test_big_heap_fork \
+	%D%/hugepage/test_big_heap_giant \
+	%D%/hugepage/test_big_heap_hugetlb \
+	%D%/hugepage/test_big_heap_kept \
+	%D%/hugepage/test_big_heap_move \
+	%D%/hugepage/test_big_heap_stall \
 	%D%/hugepage/test_extent \
 	%D%/hugepage/test_hugetlb \
 	%D%/hugepage/test_limit \
@@ -109,7 +117,9 @@ test_headers = \
 	%D%/api/support.h \
 	%D%/fake_os.h \
 	%D%/folders.h \
+	%D%/hugepage/big_heap_world.h \
 	%D%/hugepage/extent_model.h \
+	%D%/hugepage/held_blocks.h \
 	%D%/hugepage/node_slice.h \
 	%D%/hugepage/region_model.h \
 	%D%/model.h \
