@@ -116,6 +116,7 @@ static unsigned take_from_new_span(place_run_fn *place_run, struct vl_heap *heap
     vl_span_id span = vl_span_make(&run, class);
     struct vl_central *central = &heap->classes[class].central;
     vl_lock(&central->lock);
+    vl_span_enter(span, class);
     unsigned taken = vl_span_take(span, class, objects, count);
     link_span(central, span, class);
     vl_count(&central->spans, 1);
@@ -150,11 +151,12 @@ unsigned vl_central_take(struct vl_heap *heap, unsigned class, void **objects, u
 /* An empty span up to this is kept, one for each class: the next object may come at once. */
 enum { KEPT_PAGES = 4 };
 
-/* Takes an empty span out of its central; what follows it among those that go. */
-static void retire(struct vl_central *central, vl_span_id id, vl_span_id *retired)
+/* Takes an empty span out of its central and puts it before those that have gone already. */
+static void retire(struct vl_central *central, unsigned class, vl_span_id id, vl_span_id *retired)
 {
     struct vl_span *span = vl_span_record(id);
     unlink_span(central, id);
+    vl_span_wipe(id, class);
     vl_count(&central->spans, -1u);
     vl_count(&central->objects_free, -(uint64_t)span->free);
     span->next = *retired;
@@ -189,14 +191,14 @@ static void give_locked(struct vl_central *central, vl_span_id span, unsigned cl
     vl_count(&central->objects_free, 1);
     relink_span(central, span, class);
     if (is_spare(span, class))
-        retire(central, span, &result->retired);
+        retire(central, class, span, &result->retired);
 }
 
-static void unmake_all(vl_span_id span)
+static void unmake_all(vl_span_id span, unsigned class)
 {
     while (span != 0) {
         vl_span_id next = vl_span_record(span)->next;
-        vl_span_unmake(span);
+        vl_span_unmake(span, class);
         span = next;
     }
 }
@@ -238,7 +240,7 @@ void vl_central_give(unsigned class, void *const *objects, unsigned count, const
         objects += given;
         count -= given;
     }
-    unmake_all(result.retired);
+    unmake_all(result.retired, class);
 }
 
 static unsigned class_of_object(const void *object)
@@ -296,14 +298,15 @@ unsigned vl_central_copy(const struct vl_slice *slice, unsigned class, const cha
     return there ? objects : 0;
 }
 
-void vl_central_release_empty(struct vl_central *central)
+void vl_central_release_empty(struct vl_heap *heap, unsigned class)
 {
+    struct vl_central *central = &heap->classes[class].central;
     vl_span_id retired = 0;
     vl_lock(&central->lock);
     while (central->lists[VL_SPAN_EMPTY] != 0)
-        retire(central, central->lists[VL_SPAN_EMPTY], &retired);
+        retire(central, class, central->lists[VL_SPAN_EMPTY], &retired);
     vl_unlock(&central->lock);
-    unmake_all(retired);
+    unmake_all(retired, class);
 }
 
 void vl_central_forget(struct vl_heap *heap)
@@ -331,6 +334,7 @@ static void relink_region(struct vl_heap *heap, struct vl_region *region, const 
         struct vl_central *central = &heap->classes[class].central;
         vl_span_id id = vl_span_of(slice, start);
         struct vl_span *span = vl_span_record(id);
+        vl_span_enter(id, class); /* that may have been half done */
         span->free = vl_span_count_free(id, class);
         link_span(central, id, class);
         vl_count(&central->spans, 1);

@@ -49,8 +49,8 @@ bool vl_central_has_out(const struct vl_slice *slice, unsigned class, const void
 unsigned vl_central_copy(const struct vl_slice *slice, unsigned class, const char *start,
                          uint64_t free[VL_SPAN_WORDS_MAX]);
 
-/* Unmakes the spans that are empty. */
-void vl_central_release_empty(struct vl_central *central);
+/* Unmakes the spans of `class` that are empty. */
+void vl_central_release_empty(struct vl_heap *heap, unsigned class);
 
 /* All centrals of a heap forget their spans, which are no more. */
 void vl_central_forget(struct vl_heap *heap);

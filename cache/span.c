@@ -41,19 +41,29 @@ vl_span_id vl_span_make(const struct vl_run *run, unsigned class)
     memset(bits, 0xff, objects / 64 * sizeof *bits);
     if (objects % 64 != 0)
         bits[objects / 64] = ((uint64_t)1 << (objects % 64)) - 1;
-    vl_slice_mark(run->slice, run->start, run->pages, (uint8_t)class, (uint8_t)class);
     return id;
 }
 
-void vl_span_unmake(vl_span_id id)
+void vl_span_unmake(vl_span_id id, unsigned class)
 {
-    struct vl_slice *slice = vl_span_slice(id);
-    unsigned class = vl_span_class(id);
-    vl_slice_mark(slice, vl_span_start(id), vl_size_classes[class].span_pages, VL_CLASS_NONE,
-                  VL_CLASS_NONE);
     if (has_further(class))
         vl_region_give_further(vl_span_region(id), vl_span_record(id)->bits.further);
-    vl_place_give_run(slice, vl_span_start(id));
+    vl_place_give_run(vl_span_slice(id), vl_span_start(id));
+}
+
+static void mark(vl_span_id id, unsigned class, uint8_t as)
+{
+    vl_slice_mark(vl_span_slice(id), vl_span_start(id), vl_size_classes[class].span_pages, as, as);
+}
+
+void vl_span_enter(vl_span_id id, unsigned class)
+{
+    mark(id, class, (uint8_t) class);
+}
+
+void vl_span_wipe(vl_span_id id, unsigned class)
+{
+    mark(id, class, VL_CLASS_NONE);
 }
 
 vl_span_id vl_span_of(const struct vl_slice *slice, const void *object)
@@ -127,9 +137,15 @@ static unsigned object_at(vl_span_id id, unsigned class, const void *pointer)
     return offset == (size_t)index * c->size && index < c->objects ? index : c->objects;
 }
 
+/* Asked of the page itself: what a free page says of its first one is out of date. */
+static bool is_of_class(vl_span_id id, unsigned class, const void *pointer)
+{
+    return vl_get(vl_slice_class(vl_span_slice(id), pointer)) == class;
+}
+
 bool vl_span_has_out(vl_span_id id, unsigned class, const void *pointer)
 {
-    if (vl_span_class(id) != class)
+    if (!is_of_class(id, class, pointer))
         return false;
     unsigned index = object_at(id, class, pointer);
     return index < vl_size_classes[class].objects &&
@@ -138,7 +154,7 @@ bool vl_span_has_out(vl_span_id id, unsigned class, const void *pointer)
 
 enum vl_span_verdict vl_span_give(vl_span_id id, unsigned class, const void *object)
 {
-    if (vl_span_class(id) != class)
+    if (!is_of_class(id, class, object))
         return VL_SPAN_DOUBLE_FREE;
     unsigned index = object_at(id, class, object);
     if (index == vl_size_classes[class].objects)

@@ -48,6 +48,10 @@ enum { VL_SPAN_WORDS_MAX = VL_PAGE_SIZE / VL_MIN_ALIGN / 64 };
 _Static_assert(VL_SPAN_WORDS_MAX * sizeof(vl_span_word) <= VL_FURTHER_NOTES,
                "the bitmap of the smallest objects fits in further notes");
 
+_Static_assert(VL_SLICE_SIZE_MAX >> VL_PAGE_SHIFT <= (uint64_t)1 << VL_SPAN_PAGE_BITS &&
+                   (uint64_t)VL_SLICES_MAX << VL_SPAN_PAGE_BITS < (uint64_t)1 << VL_SPAN_ID_BITS,
+               "a number for every page of every slice");
+
 static inline struct vl_slice *vl_span_slice(vl_span_id id)
 {
     return &vl_slices[(id - 1) >> VL_SPAN_PAGE_BITS];
@@ -79,11 +83,16 @@ static inline unsigned vl_span_class(vl_span_id id)
     return vl_get(&vl_span_slice(id)->class_map[vl_span_page(id)]);
 }
 
-/* Makes a fresh run a span of `class`, all objects free, and enters it into the class map. */
+/* Makes a fresh run a span of `class`, all objects free. No lock is held. */
 vl_span_id vl_span_make(const struct vl_run *run, unsigned class);
 
-/* Wipes the span from the class map and gives its pages back. All objects are free, no lock held. */
-void vl_span_unmake(vl_span_id id);
+/* Gives the pages of a span back, which is in no map any more. No lock is held. */
+void vl_span_unmake(vl_span_id id, unsigned class);
+
+/* Enters it into the class map, where it may be already, and wipes it out. Under the lock of the central: who
+ * holds that and finds the class on a page has a span there, whose record and bitmap are its own. */
+void vl_span_enter(vl_span_id id, unsigned class);
+void vl_span_wipe(vl_span_id id, unsigned class);
 
 /* The span of an object that is in use: any pointer into it. */
 vl_span_id vl_span_of(const struct vl_slice *slice, const void *object);
@@ -101,13 +110,13 @@ unsigned vl_span_take(vl_span_id id, unsigned class, void **objects, unsigned co
 
 enum vl_span_verdict { VL_SPAN_OK, VL_SPAN_DOUBLE_FREE, VL_SPAN_INTERIOR };
 
-/* Gives back an object of `class`. It was given before where the span is one of another class, or none. */
+/* Gives back an object of `class`. It was given before where no span of that class is on its page. */
 enum vl_span_verdict vl_span_give(vl_span_id id, unsigned class, const void *object);
 
-/* Whether it is a span of `class`, and an object begins at a pointer into it, and is taken. */
+/* Whether a span of `class` is where a pointer leads, and an object begins there, and is taken. */
 bool vl_span_has_out(vl_span_id id, unsigned class, const void *pointer);
 
-/* The bitmap of a span of `class`. Whoever looks at one that may be going reads garbage, but memory. */
+/* The bitmap of a span of `class`. */
 vl_span_word *vl_span_bits(vl_span_id id, unsigned class);
 
 /* Objects of a span of `class` that are free by its bitmap. */

@@ -23,7 +23,7 @@ void vl_trim_depots(struct vl_heap *heap)
 void vl_trim_spans(struct vl_heap *heap)
 {
     for (unsigned class = 1; class < VL_CLASSES; class++)
-        vl_central_release_empty(&heap->classes[class].central);
+        vl_central_release_empty(heap, class);
 }
 
 size_t vl_trim(void)

@@ -74,6 +74,7 @@ struct vl_slice {
 _Static_assert(sizeof(struct vl_slice) == 96, "a slice of the size that was measured");
 
 enum { VL_SLICES_MAX = 256 };
+#define VL_SLICE_SIZE_MAX ((uint64_t)16 << 40)
 extern struct vl_slice vl_slices[VL_SLICES_MAX];
 extern _Atomic uint32_t vl_slice_count;
 

@@ -7,8 +7,7 @@ VL_SPARSE _Alignas(VL_TABLE_ALIGN) struct vl_big_heap vl_big_heaps[VL_SLICES_MAX
 
 /* Address space a slice asks for: much more than there is memory, so that one is enough. */
 #define NODE_SLICE_MIN ((uint64_t)64 << 30)
-#define BIG_SLICE_MIN ((uint64_t)256 << 30)
-#define SLICE_MAX      ((uint64_t)16 << 40) /* see cache/span.h */
+#define BIG_SLICE_MIN  ((uint64_t)256 << 30)
 
 /* Smallest slice worth its bookkeeping, where address space is short. */
 #define SHORT_SLICE_MIN ((uint64_t)4 << 20)
@@ -36,9 +35,9 @@ void vl_place_start(void)
         node = vl_max(SHORT_SLICE_MIN, vl_options.va_reserve_bytes);
     uint64_t big = vl_max(BIG_SLICE_MIN, 8 * memory);
     uint64_t placed = vl_max(BIG_SLICE_MIN, 8 * memory / vl_max(vl_topology.known, 1));
-    vl_set(&slice_sizes.node_bytes, power_of_two_below(vl_min(node, SLICE_MAX)));
-    vl_set(&slice_sizes.big_bytes, power_of_two_below(vl_min(big, SLICE_MAX)));
-    vl_set(&slice_sizes.placed_bytes, power_of_two_below(vl_min(placed, SLICE_MAX)));
+    vl_set(&slice_sizes.node_bytes, power_of_two_below(vl_min(node, VL_SLICE_SIZE_MAX)));
+    vl_set(&slice_sizes.big_bytes, power_of_two_below(vl_min(big, VL_SLICE_SIZE_MAX)));
+    vl_set(&slice_sizes.placed_bytes, power_of_two_below(vl_min(placed, VL_SLICE_SIZE_MAX)));
 }
 
 static void prepare(struct vl_slice *slice)

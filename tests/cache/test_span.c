@@ -11,7 +11,16 @@ static vl_span_id make_span(unsigned class)
     struct vl_run run;
     ck_assert(vl_start());
     ck_assert(vl_place_run(0, vl_size_classes[class].span_pages, 1, &run));
-    return vl_span_make(&run, class);
+    vl_span_id span = vl_span_make(&run, class);
+    vl_span_enter(span, class);
+    return span;
+}
+
+static void unmake_span(vl_span_id span)
+{
+    unsigned class = vl_span_class(span);
+    vl_span_wipe(span, class);
+    vl_span_unmake(span, class);
 }
 
 static unsigned objects_of(vl_span_id span)
@@ -239,7 +248,7 @@ START_TEST(class_map_is_set_and_wiped)
         require(vl_span_of(slice, page) == span);
         require(vl_span_of(slice, page + VL_PAGE_SIZE - 1) == span);
     }
-    vl_span_unmake(span);
+    unmake_span(span);
     for (char *page = start; page < end; page += VL_PAGE_SIZE)
         require(mapped(slice, page) == VL_CLASS_NONE);
     ck_assert_uint_eq(mapped(slice, vl_span_start(before)), neighbour_class);
@@ -255,7 +264,7 @@ START_TEST(pages_of_an_unmade_span_are_used_again)
     vl_span_id first = make_span(vl_class_of_size(16));
     char *start = vl_span_start(first);
     make_span(vl_class_of_size(32)); /* the region stays in use */
-    vl_span_unmake(first);
+    unmake_span(first);
     vl_span_id second = make_span(vl_class_of_size(64));
     ck_assert_ptr_eq(vl_span_start(second), start);
     model_begin(second);
@@ -277,7 +286,7 @@ START_TEST(bitmaps_come_and_go)
         vl_span_id goes = make_span(class);
         require(vl_span_bits(goes, class) != vl_span_bits(stays, class));
         require(vl_span_count_free(goes, class) == objects_of(goes));
-        vl_span_unmake(goes);
+        unmake_span(goes);
     }
     ck_assert_uint_eq(vl_span_count_free(stays, class), objects_of(stays) - half);
 }
@@ -290,7 +299,7 @@ START_TEST(a_span_that_has_gone)
     make_span(class); /* the region stays in use */
     vl_span_id span = make_span(class);
     char *object = vl_span_start(span);
-    vl_span_unmake(span);
+    unmake_span(span);
     ck_assert_uint_eq(vl_span_class(span), VL_CLASS_NONE);
     ck_assert(!vl_span_has_out(span, class, object));
     ck_assert_int_eq(vl_span_give(span, class, object), VL_SPAN_DOUBLE_FREE);
