@@ -126,6 +126,7 @@ VL_AT_START void vl_start_late(void)
     if (vl_hugetlb_wanted() && vl_start())
         vl_hugetlb_refine();
     vl_fork_start();
+    /* What has nothing to say is not called: its code need not come into memory. */
     bool talks = vl_options.help || vl_options.verbose;
     if (talks || vl_options.rejected_count != 0)
         vl_options_report(&vl_options, 2);

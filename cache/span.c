@@ -19,6 +19,8 @@ vl_span_word *vl_span_bits(vl_span_id id, unsigned class)
     struct vl_span *span = vl_span_record(id);
     if (!has_further(class))
         return span->bits.here;
+    /* Whoever looks while the region changes hands, under the lock of its former heap, may read garbage, but
+     * memory. */
     return (vl_span_word *)vl_span_region(id)->further[span->bits.further % VL_REGION_PAGES];
 }
 

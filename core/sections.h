@@ -8,9 +8,9 @@
  *      .bss.sparse      and tables with room for more than it uses
  *
  * The kernel reads code by 64 KB and copies written data by pages: what is used together costs less when it
- * lies together. GNU's linker sorts the sections of data by name (configure.ac), and puts the start first
- * by itself. In a program that holds us as objects (libvalloc.a), and with other linkers, data lie in the
- * order of the objects.
+ * lies together; so a table of large entries begins on a page, too. GNU's linker sorts the sections of data by
+ * name (configure.ac), and puts the start first by itself. In a program that holds us as objects
+ * (libvalloc.a), and with other linkers, data lie in the order of the objects.
  */
 #ifndef VL_CORE_SECTIONS_H
 #define VL_CORE_SECTIONS_H

@@ -49,7 +49,7 @@ struct vl_slice {
     /* 0 from the time it is hidden: it holds no pointer then. Written last, release. */
     _Atomic size_t size;
     char *tables; /* where its address space begins */
-    _Atomic uint8_t *class_map; /* class of the objects on each page; written by span owners */
+    _Atomic uint8_t *class_map; /* class of the objects on each page; docs/concurrency.md */
     char *units;
     uint16_t number; /* index in vl_slices */
     /* Its sort, as in the plan: */

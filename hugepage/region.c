@@ -86,9 +86,9 @@ void vl_region_reset(struct vl_region *region)
     region->run_count = 0;
     region->free_run_max = VL_REGION_PAGES;
     region->next = region->prev = NULL;
+    /* A thread that a fork stopped may have left some. */
     for (unsigned word = 0; word < VL_REGION_WORDS; word++)
-        vl_set(&region->further_used[word],
-               0); /* a thread that a fork stopped may have left some */
+        vl_set(&region->further_used[word], 0);
 }
 
 unsigned vl_region_find_dirty(const struct vl_region *region, unsigned page, unsigned *first)

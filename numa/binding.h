@@ -23,7 +23,7 @@
 
 #include "core/core.h"
 
-/* Looks for others that bind, once, at the start. */
+/* Looks for others that bind, once, at the start, where threads are to be bound. */
 void vl_binding_start(char *const *environment);
 
 /* This thread comes. */
