@@ -67,7 +67,7 @@ void vl_fork_child(void)
     vl_binding_after_fork();
 }
 
-VL_AT_START void vl_fork_start(void)
+void vl_fork_start(void)
 {
     static _Atomic bool done;
     if (!atomic_exchange(&done, true))

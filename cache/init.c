@@ -26,7 +26,7 @@ static bool options_loaded;
  * where ulimit -v bounds that. Only address space is spent on those never made. */
 enum { CACHES_MAX = 1 << 18, CACHES_MIN = 1 << 6, MAGAZINES_PER_CACHE = 16, POOLS_SHARE = 32 };
 
-VL_AT_START static void load_options(void)
+static void load_options(void)
 {
     if (options_loaded || environ == NULL)
         return;
@@ -114,7 +114,7 @@ static void on_exit_report(void)
         vl_report_at_exit(report_output.fd);
 }
 
-VL_AT_START void vl_start_late(void)
+void vl_start_late(void)
 {
     static _Atomic bool done;
     if (atomic_exchange(&done, true))

@@ -457,7 +457,7 @@ struct entry {
 };
 
 /* False if the entry is not ours. */
-VL_AT_START static bool take_apart(const char *string, struct entry *entry)
+static bool take_apart(const char *string, struct entry *entry)
 {
     for (unsigned i = 0; i < PREFIX_LENGTH; i++)
         if (string[i] != prefix[i])
@@ -489,7 +489,7 @@ static void reject(struct vl_options *options, const char *string)
     options->rejected_count++;
 }
 
-VL_AT_START static void set_defaults(struct vl_options *options)
+static void set_defaults(struct vl_options *options)
 {
     for (unsigned i = 0; i < OPTION_COUNT; i++)
         set(&vl_option_table[i], options, vl_option_table[i].initial);
@@ -522,7 +522,7 @@ static void load_entry(struct vl_options *options, const char *string, uint32_t 
     }
 }
 
-VL_AT_START void vl_options_load(struct vl_options *options, char *const *environment, bool secure)
+void vl_options_load(struct vl_options *options, char *const *environment, bool secure)
 {
     uint32_t seen = 0;
     set_defaults(options);

@@ -480,7 +480,7 @@ static bool os_balances(void)
     return vl_text_number(text, 10) != 0;
 }
 
-VL_AT_START static int os_allowed_nodes(struct vl_node_mask *mask)
+static int os_allowed_nodes(struct vl_node_mask *mask)
 {
     return QUIETLY(syscall(SYS_get_mempolicy, NULL, mask->words, (unsigned long)VL_NODES_MAX, NULL,
                            MPOL_F_MEMS_ALLOWED) == 0);

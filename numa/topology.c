@@ -55,7 +55,7 @@ void vl_topology_order(struct vl_topology *topology, vl_distance_fn *distance)
 }
 
 /* The nodes we may use; none where the kernel does not tell. */
-VL_AT_START static void find_allowed(enum vl_numa_mode mode, struct vl_node_mask *allowed)
+static void find_allowed(enum vl_numa_mode mode, struct vl_node_mask *allowed)
 {
     *allowed = (struct vl_node_mask){{0}};
     if (mode != VL_NUMA_OFF)
@@ -63,8 +63,7 @@ VL_AT_START static void find_allowed(enum vl_numa_mode mode, struct vl_node_mask
 }
 
 /* The kernel's numbers of them, in `ids`; how many, at most VL_NODE_INDEX_MAX. */
-VL_AT_START static unsigned number_nodes(const struct vl_node_mask *allowed,
-                                         uint16_t ids[VL_NODE_INDEX_MAX])
+static unsigned number_nodes(const struct vl_node_mask *allowed, uint16_t ids[VL_NODE_INDEX_MAX])
 {
     const unsigned word_bits = 8 * sizeof allowed->words[0];
     unsigned count = 0;
@@ -75,7 +74,7 @@ VL_AT_START static unsigned number_nodes(const struct vl_node_mask *allowed,
     return count;
 }
 
-VL_AT_START bool vl_topology_has_several(enum vl_numa_mode mode)
+bool vl_topology_has_several(enum vl_numa_mode mode)
 {
     uint16_t ids[VL_NODE_INDEX_MAX];
     struct vl_node_mask allowed;

@@ -134,6 +134,7 @@ harness_sources = \
 EXTRA_DIST += \
 	%D%/docs.sh \
 	%D%/exports.sh \
+	%D%/first.sh \
 	%D%/install.sh \
 	%D%/judge.sh \
 	%D%/layers.sh \
@@ -218,7 +219,7 @@ endif
 if VL_CAN_EXPLORE
 TESTS += $(MODEL_TESTS)
 endif
-TESTS += %D%/layers.sh %D%/docs.sh
+TESTS += %D%/layers.sh %D%/first.sh %D%/docs.sh
 if VL_CAN_PRELOAD
 TESTS += %D%/run.sh %D%/map.sh
 if VL_HAVE_CHECK
