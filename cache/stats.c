@@ -87,6 +87,8 @@ static void add_big_heap(struct vl_stats *stats, const struct vl_big_heap *heap)
     stats->hugetlb_refused += vl_get(&heap->hugetlb_refused);
     stats->giant_bytes += vl_get(&heap->giant_bytes);
     stats->giant_refused += vl_get(&heap->giant_refused);
+    stats->promoted += vl_get(&heap->thp.promoted);
+    stats->promotions_refused += vl_get(&heap->thp.refused);
 }
 
 void vl_stats_take(struct vl_stats *stats)

@@ -3,7 +3,6 @@
 #include "hugepage/hugetlb.h"
 #include "hugepage/limit.h"
 #include "hugepage/move.h"
-#include "hugepage/stall.h"
 
 /* Extents looked at in a row before others get the lock. */
 enum { LOOKED_AT_ONCE = 1024 };
@@ -21,13 +20,15 @@ enum { DIRTY_SHARE = 8 };
 
 struct vl_slice_plan vl_big_heap_plan(size_t size)
 {
+    enum vl_hugepage_mode mode = vl_options.hugepage_mode;
+    bool from_start = mode == VL_HUGEPAGE_ALWAYS || vl_options.huge_start_bytes == 0;
     return (struct vl_slice_plan){
         .kind = VL_SLICE_BIG,
         .size = size,
         .unit_shift = VL_GRAIN_SHIFT,
         .unit_bytes = sizeof(struct vl_extent),
-        .small_pages = vl_options.hugepage_mode == VL_HUGEPAGE_NEVER ? SIZE_MAX : 0,
-        .huge = vl_options.hugepage_mode != VL_HUGEPAGE_NEVER,
+        .small_pages = from_start && mode != VL_HUGEPAGE_NEVER ? 0 : SIZE_MAX,
+        .huge = mode != VL_HUGEPAGE_NEVER,
     };
 }
 
@@ -38,7 +39,7 @@ void vl_big_heap_start(struct vl_big_heap *heap, struct vl_slice *slice, bool re
     heap->extents = (struct vl_extents){.table = (struct vl_extent *)slice->units,
                                         .dirty_apart = reuse_exact};
     heap->closed = heap->move_failed = false;
-    vl_set(&heap->held, false);
+    vl_big_thp_start(&heap->thp, slice);
     heap->pieces = 0;
     vl_unlock(&heap->lock);
 }
@@ -159,28 +160,6 @@ bool vl_big_heap_has_room(struct vl_big_heap *heap, size_t bytes, size_t align)
     return open && end << VL_GRAIN_SHIFT <= size;
 }
 
-/* Tells the kernel when fresh memory is to do without huge pages, and when no longer. */
-static void follow_stall(struct vl_big_heap *heap)
-{
-    bool held = heap->slice->huge && vl_stall_is_held();
-    if (held == vl_get(&heap->held))
-        return;
-    vl_lock(&heap->lock);
-    bool changes = !heap->closed && vl_get(&heap->held) != held;
-    vl_set(&heap->held, held);
-    heap->away += changes;
-    vl_unlock(&heap->lock);
-    if (!changes)
-        return;
-    if (held)
-        vl_slice_use_small(heap->slice, 0);
-    else
-        vl_slice_use_huge(heap->slice);
-    vl_lock(&heap->lock);
-    heap->away--;
-    vl_unlock(&heap->lock);
-}
-
 /* A block as vl_big_heap_take gives it, of the slice's own memory, and nobody's yet; `more`: what is to be
  * held beyond what is held now, as far as the limit has not been asked about it. */
 static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, size_t more, bool *zeroed)
@@ -191,7 +170,6 @@ static void *take(struct vl_big_heap *heap, size_t bytes, size_t align, size_t m
     uint32_t grains = grains_for(bytes);
     align = vl_max(align, block_align(heap, bytes));
     uint32_t spare = (uint32_t)(align >> VL_GRAIN_SHIFT) - 1;
-    follow_stall(heap);
     for (;;) {
         vl_lock(&heap->lock);
         if (heap->closed) {
@@ -314,6 +292,13 @@ static void let_go(struct vl_extent *extent)
         vl_holding_forget(extent->holder, extent);
 }
 
+/* Whether a block is to have huge pages however small the heap is. */
+static bool wants_huge(const struct vl_holding *holder)
+{
+    return holder != NULL && holder->hugepage_mode != VL_HUGEPAGE_AUTO &&
+           holder->hugepage_mode != VL_HUGEPAGE_NEVER;
+}
+
 static bool wants_pool(const struct vl_holding *holder)
 {
     bool own_wish = holder != NULL && holder->hugepage_mode != VL_HUGEPAGE_AUTO;
@@ -332,11 +317,14 @@ void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align,
     bool pool = bytes >= VL_REGION_SIZE && wants_pool(holder);
     if (pool)
         align = vl_max(align, VL_REGION_SIZE);
+    vl_big_thp_follow(heap, wants_huge(holder) ? SIZE_MAX : bytes);
     do
         block = take(heap, bytes, align, bytes, zeroed);
     while (block != NULL && *zeroed && pool && !take_hugetlb(heap, block, bytes));
     if (block != NULL)
         hold(heap, block, holder);
+    if (block != NULL && *zeroed)
+        vl_big_thp_promote(heap);
     return block;
 }
 
@@ -592,10 +580,19 @@ static struct vl_extent *cut(struct vl_big_heap *heap, struct vl_extent *extent,
     return rest;
 }
 
+/* Before a block changes its size. */
+static void follow_growth(struct vl_big_heap *heap, const void *block, size_t bytes)
+{
+    bool asks = vl_get(&heap->thp.state) == VL_THP_FRONT; /* else it does not matter */
+    size_t has = asks ? vl_big_heap_bytes(heap, block) : bytes;
+    vl_big_thp_follow(heap, bytes > has ? bytes - has : 0);
+}
+
 bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
 {
     if (bytes > vl_get(&heap->slice->size))
         return false;
+    follow_growth(heap, block, bytes);
     uint32_t grains = grains_for(bytes);
     struct vl_extent *rest = NULL;
     size_t end = 0;
@@ -703,6 +700,7 @@ bool vl_big_heap_close(struct vl_big_heap *heap)
     if (idle) {
         heap->closed = true;
         heap->extents = (struct vl_extents){.table = heap->extents.table};
+        heap->thp.front_end = 0;
         vl_set(&heap->bytes_dirty, 0);
         vl_limit_tell(&heap->told, 0);
     }
@@ -721,6 +719,7 @@ static void forget_free(struct vl_big_heap *heap)
         .lone_end = heap->extents.fresh,
         .grains_used = heap->extents.grains_used,
     };
+    heap->thp.front_end = 0;
 }
 
 /*

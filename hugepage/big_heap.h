@@ -19,9 +19,9 @@
  * several nodes, kept memory of a BIG slice serves only blocks of the very same size (the program's next
  * time step); any other gets untouched pages, so that first touch decides anew.
  *
- * Where huge pages are slow to come (stall.h), memory that blocks touch first has small pages for a while.
- * Advice to the kernel is about all of the slice at once, and leaves huge pages that are there. Blocks
- * take no part in finding that out: only their owners know when they touch them.
+ * As long as the heap is small, and where huge pages are slow to come, memory that blocks touch first has
+ * small pages (big_thp.h). Advice to the kernel is about all of the slice at once, and leaves huge pages that
+ * are there. Blocks take no part in finding out what is slow: only their owners know when they touch them.
  *
  * With VALLOC_HUGEPAGE=hugetlb, the whole huge pages of a new block are taken to the kernel's pool,
  * and go back to it when the block is freed. Such a block does not move. With hugetlb:1G, its whole
@@ -31,6 +31,7 @@
 #ifndef VL_HUGEPAGE_BIG_HEAP_H
 #define VL_HUGEPAGE_BIG_HEAP_H
 
+#include "hugepage/big_thp.h"
 #include "hugepage/extent.h"
 #include "hugepage/holding.h"
 
@@ -44,9 +45,9 @@ struct vl_big_heap {
     uint32_t pieces; /* of all blocks whose pages were moved */
     bool move_failed; /* once is enough: blocks are copied from then on */
     bool closed;   /* nothing is taken any more: the slice is retired */
+    struct vl_big_thp thp;
 
     /* Written under the lock, read by anybody as statistics. */
-    _Atomic bool held; /* fresh memory has small pages for now */
     _Atomic uint64_t bytes_used;
     _Atomic uint64_t bytes_dirty;
     _Atomic uint64_t blocks_used;

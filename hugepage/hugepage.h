@@ -4,6 +4,7 @@
 #define VL_HUGEPAGE_HUGEPAGE_H
 
 #include "hugepage/big_heap.h"
+#include "hugepage/big_thp.h"
 #include "hugepage/extent.h"
 #include "hugepage/holding.h"
 #include "hugepage/hugetlb.h"

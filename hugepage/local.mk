@@ -3,6 +3,8 @@
 VL_SOURCES += \
 	%D%/big_heap.c \
 	%D%/big_heap.h \
+	%D%/big_thp.c \
+	%D%/big_thp.h \
 	%D%/extent.c \
 	%D%/extent.h \
 	%D%/holding.c \

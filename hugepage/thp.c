@@ -10,9 +10,33 @@ enum {
     REFUSALS_MAX = 16,    /* then there is no use to try */
 };
 
+/* --- What fresh memory is --- */
+
+enum vl_thp_state vl_thp_first(const struct vl_slice *slice)
+{
+    return !slice->huge ? VL_THP_OFF : vl_slice_is_small(slice, 0) ? VL_THP_FRONT : VL_THP_HUGE;
+}
+
+enum vl_thp_state vl_thp_next(enum vl_thp_state state, bool outgrown)
+{
+    if (state == VL_THP_FRONT && outgrown)
+        return vl_os->thp_mode() == VL_THP_MODE_NEVER ? VL_THP_OFF : VL_THP_HUGE;
+    if (state == VL_THP_HUGE || state == VL_THP_HELD)
+        return vl_stall_is_held() ? VL_THP_HELD : VL_THP_HUGE;
+    return state;
+}
+
+void vl_thp_tell(struct vl_slice *slice, enum vl_thp_state state, size_t from)
+{
+    if (state == VL_THP_HELD)
+        vl_slice_use_small(slice, from);
+    else if (state == VL_THP_HUGE)
+        vl_slice_use_huge(slice);
+}
+
 void vl_thp_start(struct vl_thp *thp, const struct vl_slice *slice)
 {
-    vl_set(&thp->state, vl_slice_is_small(slice, 0) ? VL_THP_FRONT : VL_THP_HUGE);
+    vl_set(&thp->state, (uint8_t)vl_thp_first(slice));
     thp->opened = thp->next = 0;
     vl_set(&thp->small, 0);
     vl_set(&thp->promoted, 0);
@@ -36,41 +60,25 @@ void vl_thp_leave(struct vl_page_heap *heap, struct vl_region *region)
     region->small = false;
 }
 
-/* --- What fresh memory is --- */
-
-static enum vl_thp_state state_after_front(void)
-{
-    return vl_os->thp_mode() == VL_THP_MODE_NEVER ? VL_THP_OFF : VL_THP_HUGE;
-}
-
-/* The heap enters a state that it is not in. Under the lock; the kernel is told without it. */
-static void enter_state(struct vl_page_heap *heap, enum vl_thp_state state)
-{
-    size_t from = (size_t)heap->fresh << VL_REGION_SHIFT;
-    vl_set(&heap->thp.state, (uint8_t)state);
-    heap->guests++;
-    vl_unlock(&heap->lock);
-    if (state == VL_THP_HELD)
-        vl_slice_use_small(heap->slice, from);
-    else if (state == VL_THP_HUGE)
-        vl_slice_use_huge(heap->slice);
-    vl_lock(&heap->lock);
-    heap->guests--;
-}
-
 /* Follows what there is to know now: true if fresh regions get huge pages. */
 static bool follow(struct vl_page_heap *heap, bool outgrown)
 {
-    bool held = vl_stall_is_held(), leaves = outgrown && vl_get(&heap->thp.state) == VL_THP_FRONT;
-    enum vl_thp_state front_left = leaves ? state_after_front() : VL_THP_FRONT;
+    enum vl_thp_state state = vl_get(&heap->thp.state), next = vl_thp_next(state, outgrown);
+    if (next == state)
+        return next == VL_THP_HUGE;
     vl_lock(&heap->lock);
-    enum vl_thp_state state = vl_get(&heap->thp.state);
-    enum vl_thp_state next = state == VL_THP_FRONT             ? front_left
-                             : state == VL_THP_HUGE && held    ? VL_THP_HELD
-                             : state == VL_THP_HELD && !held   ? VL_THP_HUGE
-                                                               : state;
-    if (next != state && !heap->closed)
-        enter_state(heap, next);
+    /* Or another thread has seen to it. */
+    bool changes = !heap->closed && vl_get(&heap->thp.state) == state;
+    size_t from = (size_t)heap->fresh << VL_REGION_SHIFT;
+    if (changes)
+        vl_set(&heap->thp.state, (uint8_t)next);
+    heap->guests += changes;
+    vl_unlock(&heap->lock);
+    if (!changes)
+        return next == VL_THP_HUGE;
+    vl_thp_tell(heap->slice, next, from);
+    vl_lock(&heap->lock);
+    heap->guests--;
     vl_unlock(&heap->lock);
     return next == VL_THP_HUGE;
 }
@@ -100,13 +108,11 @@ static struct vl_region *next_candidate(struct vl_page_heap *heap)
     return NULL;
 }
 
-/* The kernel does it while others use the region. If all of it has been freed meanwhile and its memory has
- * gone back, there is nothing to be made a huge page, and it refuses. */
-static bool collapse(char *start_of_region)
+bool vl_thp_collapse(char *start)
 {
-    uint64_t start = vl_os->clock_ns();
-    bool done = vl_os->advise(start_of_region, VL_REGION_SIZE, VL_ADVICE_COLLAPSE) == 0;
-    vl_stall_watch_collapse(vl_os->clock_ns() - start);
+    uint64_t began = vl_os->clock_ns();
+    bool done = vl_os->advise(start, VL_REGION_SIZE, VL_ADVICE_COLLAPSE) == 0;
+    vl_stall_watch_collapse(vl_os->clock_ns() - began);
     return done;
 }
 
@@ -127,7 +133,7 @@ static bool promote_one(struct vl_page_heap *heap, bool due)
     vl_unlock(&heap->lock);
     if (region == NULL)
         return false;
-    bool done = collapse(start);
+    bool done = vl_thp_collapse(start);
     vl_lock(&heap->lock);
     heap->guests--;
     if (done)

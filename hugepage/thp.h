@@ -1,5 +1,5 @@
 /*
- * thp - when a page heap has transparent huge pages.
+ * thp - when a heap has transparent huge pages; a page heap, and what of it a big heap shares.
  *
  *      region   0          15 16 17 18 19 20                      FRONT  all that is in use is small
  *              | small      |  huge from the first touch           |
@@ -42,6 +42,16 @@ struct vl_thp {
     _Atomic uint32_t small; /* regions with memory in small pages that might be huge ones */
     _Atomic uint32_t promoted, refused;
 };
+
+/* The state that a heap begins in, with such a slice; the one that follows, also because it is large now; and
+ * what the kernel is told of it, about memory that comes to the slice from `from` on. Without a lock. */
+enum vl_thp_state vl_thp_first(const struct vl_slice *slice);
+enum vl_thp_state vl_thp_next(enum vl_thp_state state, bool outgrown);
+void vl_thp_tell(struct vl_slice *slice, enum vl_thp_state state, size_t from);
+
+/* Makes a stretch of 2 MB a huge page while others use it. False if the kernel refuses, as where it has no
+ * memory any more. */
+bool vl_thp_collapse(char *start);
 
 void vl_thp_start(struct vl_thp *thp, const struct vl_slice *slice);
 

@@ -60,7 +60,7 @@ UNIT_TESTS = \
 	%D%/hugepage/test_big_heap_hugetlb \
 	%D%/hugepage/test_big_heap_kept \
 	%D%/hugepage/test_big_heap_move \
-	%D%/hugepage/test_big_heap_stall \
+	%D%/hugepage/test_big_thp \
 	%D%/hugepage/test_extent \
 	%D%/hugepage/test_hugetlb \
 	%D%/hugepage/test_limit \

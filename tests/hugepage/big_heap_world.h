@@ -23,14 +23,22 @@ static inline void start_heap_on(struct vl_slice *slice)
     vl_big_heap_start(&heap, slice, false);
 }
 
-static inline void start_world(void)
+/* With the options as they are now. */
+static inline void start_heap(void)
 {
-    fake_os_install();
     vl_options.purge_delay_ms = DELAY_MS;
     struct vl_slice_plan plan = vl_big_heap_plan(SLICE_SIZE);
     plan.prepare = start_heap_on;
     ck_assert_ptr_nonnull(vl_slice_create(&plan));
     fake_os_forget();
+}
+
+/* One that is not small from the beginning on. */
+static inline void start_world(void)
+{
+    fake_os_install();
+    vl_options.huge_start_bytes = 0;
+    start_heap();
 }
 
 static inline void start_world_of_many_nodes(void)

@@ -5,6 +5,7 @@
 START_TEST(plan_by_mode)
 {
     vl_options.hugepage_mode = VL_HUGEPAGE_AUTO;
+    vl_options.huge_start_bytes = 0;
     struct vl_slice_plan plan = vl_big_heap_plan(GB);
     ck_assert_int_eq(plan.kind, VL_SLICE_BIG);
     ck_assert_uint_eq(plan.size, GB);
@@ -12,6 +13,14 @@ START_TEST(plan_by_mode)
     ck_assert_uint_eq(plan.small_pages, 0);
     ck_assert(plan.huge);
     ck_assert(!plan.bind);
+
+    vl_options.huge_start_bytes = MB;
+    plan = vl_big_heap_plan(GB);
+    ck_assert_uint_eq(plan.small_pages, SIZE_MAX); /* for now */
+    ck_assert(plan.huge);
+
+    vl_options.hugepage_mode = VL_HUGEPAGE_ALWAYS;
+    ck_assert_uint_eq(vl_big_heap_plan(GB).small_pages, 0);
 
     vl_options.hugepage_mode = VL_HUGEPAGE_NEVER;
     plan = vl_big_heap_plan(GB);
