@@ -21,7 +21,7 @@ struct vl_stats {
     uint64_t big_kept_bytes;              /* free, with memory */
     uint64_t regions_active, regions_empty, regions_clean;
     uint64_t regions_small;                /* with memory in small pages, and not to stay so */
-    uint64_t promoted, promotions_refused; /* regions made huge pages so far */
+    uint64_t promoted, promotions_refused; /* stretches of 2 MB made huge pages so far */
     uint64_t holds;                        /* times that huge pages were done without for a while */
     uint64_t heap_bytes;      /* that can be written: the address space in use */
     uint64_t purged_bytes;    /* given back so far */
