@@ -317,7 +317,8 @@ void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align,
     bool pool = bytes >= VL_REGION_SIZE && wants_pool(holder);
     if (pool)
         align = vl_max(align, VL_REGION_SIZE);
-    vl_big_thp_follow(heap, wants_huge(holder) ? SIZE_MAX : bytes);
+    if (bytes <= vl_get(&heap->slice->size)) /* beyond reason, it says nothing about the heap */
+        vl_big_thp_follow(heap, wants_huge(holder) ? SIZE_MAX : bytes);
     do
         block = take(heap, bytes, align, bytes, zeroed);
     while (block != NULL && *zeroed && pool && !take_hugetlb(heap, block, bytes));

@@ -60,6 +60,16 @@ START_TEST(a_large_block_is_huge_from_its_first_byte)
 }
 END_TEST
 
+START_TEST(what_cannot_be_is_no_reason)
+{
+    bool zeroed;
+    char *block = take(MB);
+    ck_assert_ptr_null(vl_big_heap_take(&heap, SLICE_SIZE + 1, 1, NULL, &zeroed));
+    ck_assert(!vl_big_heap_resize(&heap, block, SLICE_SIZE + 1));
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_HUGE), 0);
+}
+END_TEST
+
 START_TEST(outgrown_by_a_block_that_grows)
 {
     char *block = take(FRONT_MB * MB - 2 * MB);
@@ -226,6 +236,7 @@ Suite *vl_suite(void)
     tcase_add_test(front, a_small_heap_stays_small);
     tcase_add_test(front, outgrown_all_is_huge_at_once);
     tcase_add_test(front, a_large_block_is_huge_from_its_first_byte);
+    tcase_add_test(front, what_cannot_be_is_no_reason);
     tcase_add_test(front, outgrown_by_a_block_that_grows);
     tcase_add_test(front, who_wants_huge_pages_has_them);
     tcase_add_test(front, who_wants_none_changes_nothing);
