@@ -317,15 +317,13 @@ void *vl_big_heap_take(struct vl_big_heap *heap, size_t bytes, size_t align,
     bool pool = bytes >= VL_REGION_SIZE && wants_pool(holder);
     if (pool)
         align = vl_max(align, VL_REGION_SIZE);
-    if (bytes <= vl_get(&heap->slice->size)) /* beyond reason, it says nothing about the heap */
-        vl_big_thp_follow(heap, wants_huge(holder) ? SIZE_MAX : bytes);
     do
         block = take(heap, bytes, align, bytes, zeroed);
     while (block != NULL && *zeroed && pool && !take_hugetlb(heap, block, bytes));
-    if (block != NULL)
-        hold(heap, block, holder);
-    if (block != NULL && *zeroed)
-        vl_big_thp_promote(heap);
+    if (block == NULL)
+        return NULL;
+    vl_big_thp_follow(heap, block, *zeroed, wants_huge(holder));
+    hold(heap, block, holder);
     return block;
 }
 
@@ -581,19 +579,10 @@ static struct vl_extent *cut(struct vl_big_heap *heap, struct vl_extent *extent,
     return rest;
 }
 
-/* Before a block changes its size. */
-static void follow_growth(struct vl_big_heap *heap, const void *block, size_t bytes)
-{
-    bool asks = vl_get(&heap->thp.state) == VL_THP_FRONT; /* else it does not matter */
-    size_t has = asks ? vl_big_heap_bytes(heap, block) : bytes;
-    vl_big_thp_follow(heap, bytes > has ? bytes - has : 0);
-}
-
 bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
 {
     if (bytes > vl_get(&heap->slice->size))
         return false;
-    follow_growth(heap, block, bytes);
     uint32_t grains = grains_for(bytes);
     struct vl_extent *rest = NULL;
     size_t end = 0;
@@ -623,6 +612,8 @@ bool vl_big_heap_resize(struct vl_big_heap *heap, void *block, size_t bytes)
     }
     if (rest != NULL)
         release(heap, rest, VL_EXTENT_DIRTY, vl_os->clock_ms());
+    else if (fits)
+        vl_big_thp_follow(heap, block, false, false);
     /* As long as the block is in use, the heap is not closed. */
     return fits || (end != 0 && vl_slice_extend(heap->slice, end) &&
                     vl_big_heap_resize(heap, block, bytes));
@@ -684,6 +675,7 @@ void *vl_big_heap_move(struct vl_big_heap *heap, void *block, size_t bytes)
     hold(heap, to, source->holder);
     let_go(source);
     release_moved(heap, source, &moved);
+    vl_big_thp_follow(heap, to, false, false);
     return to;
 }
 
@@ -701,7 +693,6 @@ bool vl_big_heap_close(struct vl_big_heap *heap)
     if (idle) {
         heap->closed = true;
         heap->extents = (struct vl_extents){.table = heap->extents.table};
-        heap->thp.front_end = 0;
         vl_set(&heap->bytes_dirty, 0);
         vl_limit_tell(&heap->told, 0);
     }
@@ -720,7 +711,7 @@ static void forget_free(struct vl_big_heap *heap)
         .lone_end = heap->extents.fresh,
         .grains_used = heap->extents.grains_used,
     };
-    heap->thp.front_end = 0;
+    vl_big_thp_forget(&heap->thp);
 }
 
 /*

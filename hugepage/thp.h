@@ -43,8 +43,9 @@ struct vl_thp {
     _Atomic uint32_t promoted, refused;
 };
 
-/* The state that a heap begins in, with such a slice; the one that follows, also because it is large now; and
- * what the kernel is told of it, about memory that comes to the slice from `from` on. Without a lock. */
+/* The state that a heap begins in, with such a slice; the one that follows, also because it is large now (the
+ * front is left for HUGE in any case, which one step more may make HELD); and what the kernel is told of it,
+ * about memory that comes to the slice from `from` on. Without a lock. */
 enum vl_thp_state vl_thp_first(const struct vl_slice *slice);
 enum vl_thp_state vl_thp_next(enum vl_thp_state state, bool outgrown);
 void vl_thp_tell(struct vl_slice *slice, enum vl_thp_state state, size_t from);

@@ -219,7 +219,7 @@ endif
 if VL_CAN_EXPLORE
 TESTS += $(MODEL_TESTS)
 endif
-TESTS += %D%/layers.sh %D%/docs.sh
+TESTS += %D%/layers.sh %D%/first.sh %D%/docs.sh
 if VL_CAN_PRELOAD
 TESTS += %D%/run.sh %D%/map.sh
 if VL_HAVE_CHECK
@@ -230,7 +230,7 @@ TESTS += $(CXX_TESTS)
 endif
 endif
 if VL_PRISTINE
-TESTS += %D%/exports.sh %D%/first.sh %D%/install.sh
+TESTS += %D%/exports.sh %D%/install.sh
 if VL_CAN_PRELOAD
 if VL_HAVE_CHECK
 TESTS += %D%/qemu.sh

@@ -60,13 +60,56 @@ START_TEST(a_large_block_is_huge_from_its_first_byte)
 }
 END_TEST
 
-START_TEST(what_cannot_be_is_no_reason)
+START_TEST(what_fails_is_no_reason)
 {
     bool zeroed;
-    char *block = take(MB);
+    char *block = take(MB), *behind = take(MB);
     ck_assert_ptr_null(vl_big_heap_take(&heap, SLICE_SIZE + 1, 1, NULL, &zeroed));
+    ck_assert_ptr_null(vl_big_heap_take(&heap, SLICE_SIZE - MB, 1, NULL, &zeroed));
     ck_assert(!vl_big_heap_resize(&heap, block, SLICE_SIZE + 1));
+    ck_assert(!vl_big_heap_resize(&heap, block, 2 * FRONT_MB * MB)); /* the other is in the way */
     ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_HUGE), 0);
+    give(behind);
+}
+END_TEST
+
+/* As long as it moves, both places count as in use. */
+START_TEST(a_block_that_moves_counts_once)
+{
+    char *block = take(FRONT_MB * MB / 2 + 2 * MB);
+    ck_assert_ptr_nonnull(vl_big_heap_move(&heap, block, FRONT_MB * MB));
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_HUGE), 0);
+}
+END_TEST
+
+/* Kept memory has small pages, which are made huge ones for who wants these. */
+START_TEST(who_wants_huge_pages_gets_no_kept_small_ones)
+{
+    struct vl_holding holding = {.hugepage_mode = VL_HUGEPAGE_ALWAYS, .node = -1, .bind_node = -1};
+    bool zeroed;
+    char *kept = take_dirty(6 * MB);
+    give(kept);
+    ck_assert_ptr_eq(vl_big_heap_take(&heap, 6 * MB, 1, &holding, &zeroed), kept);
+    ck_assert(!zeroed);
+    for (size_t offset = 0; offset < 6 * MB; offset += 2 * MB)
+        ck_assert(was_collapsed(kept + offset));
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_COLLAPSE), 3);
+}
+END_TEST
+
+/* Another thread was about to note the length of an extent. */
+START_TEST(a_front_torn_by_a_fork_is_left_alone)
+{
+    take(4 * MB);
+    vl_set(&heap.lock.word, VL_LOCK_HELD);
+    heap.extents.fresh += VL_HUGE_GRAINS;
+    vl_big_heap_after_fork(&heap);
+    char *block = take(4 * MB);
+    for (unsigned i = 0; i < 3; i++)
+        take(FRONT_MB * MB + MB);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_HUGE), 1);
+    ck_assert(was_collapsed(block) && was_collapsed(block + 2 * MB));
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_COLLAPSE), 2);
 }
 END_TEST
 
@@ -129,24 +172,25 @@ END_TEST
 /* --- Promotion --- */
 
 /* The first block has a stretch and a half, the second two, the third is free again. */
-START_TEST(one_stretch_of_the_front_with_each_fresh_block)
+START_TEST(one_stretch_of_the_front_with_each_block)
 {
     char *odd = take(3 * MB + 256 * KB), *even = take(4 * MB), *freed = take(4 * MB);
     ck_assert(is_aligned(odd, 2 * MB) && is_aligned(even, 2 * MB));
     give(freed);
     take(FRONT_MB * MB);
     ck_assert(was_collapsed(odd));
-    take(4 * MB); /* what is kept serves: nothing is promoted */
     ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_COLLAPSE), 1);
-    give(take(4 * MB));
+    take(4 * MB); /* what is kept serves */
     ck_assert(was_collapsed(even));
-    take(8 * MB);
+    char *block = take(8 * MB);
     ck_assert(was_collapsed(even + 2 * MB));
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_COLLAPSE), 3);
+    ck_assert(vl_big_heap_resize(&heap, block, 10 * MB));
+    ck_assert(was_collapsed(freed));
     for (unsigned i = 0; i < 8; i++)
         take(4 * MB);
-    ck_assert_uint_eq(vl_get(&heap.thp.promoted), 5); /* the third is in use again */
+    ck_assert_uint_eq(vl_get(&heap.thp.promoted), 5);
     ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_COLLAPSE), 5);
-    ck_assert_uint_eq(heap.thp.front_end, 0);
 }
 END_TEST
 
@@ -185,6 +229,18 @@ static void stall(void)
         vl_stall_watch_touch(&memory);
     }
 }
+
+START_TEST(the_front_is_left_for_small_pages_then)
+{
+    stall();
+    take(2 * FRONT_MB * MB);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_HUGE), 0);
+    ck_assert(vl_slice_is_small(heap.slice, 0));
+    fake_os_sleep(HOLD_MS);
+    char *block = take(MB);
+    ck_assert(covers_all(fake_os_last(FAKE_ADVISE_HUGE, block)));
+}
+END_TEST
 
 START_TEST(done_without_for_a_while)
 {
@@ -230,25 +286,33 @@ Suite *vl_suite(void)
 {
     Suite *suite = suite_create("big_thp");
     TCase *front = tcase_create("front"), *promotion = tcase_create("promotion");
-    TCase *always = tcase_create("always"), *hold = tcase_create("hold");
+    TCase *always = tcase_create("always"), *slow = tcase_create("slow");
+    TCase *hold = tcase_create("hold");
 
     tcase_add_checked_fixture(front, start_small, NULL);
     tcase_add_test(front, a_small_heap_stays_small);
     tcase_add_test(front, outgrown_all_is_huge_at_once);
     tcase_add_test(front, a_large_block_is_huge_from_its_first_byte);
-    tcase_add_test(front, what_cannot_be_is_no_reason);
+    tcase_add_test(front, what_fails_is_no_reason);
+    tcase_add_test(front, a_block_that_moves_counts_once);
+    tcase_add_test(front, who_wants_huge_pages_gets_no_kept_small_ones);
+    tcase_add_test(front, a_front_torn_by_a_fork_is_left_alone);
     tcase_add_test(front, outgrown_by_a_block_that_grows);
     tcase_add_test(front, who_wants_huge_pages_has_them);
     tcase_add_test(front, who_wants_none_changes_nothing);
     tcase_add_test(front, never_is_respected);
     suite_add_tcase(suite, front);
 
+    tcase_add_checked_fixture(slow, start_small, NULL);
+    tcase_add_test(slow, the_front_is_left_for_small_pages_then);
+    suite_add_tcase(suite, slow);
+
     tcase_add_checked_fixture(always, start_always, NULL);
     tcase_add_test(always, always_has_no_front);
     suite_add_tcase(suite, always);
 
     tcase_add_checked_fixture(promotion, start_small, NULL);
-    tcase_add_test(promotion, one_stretch_of_the_front_with_each_fresh_block);
+    tcase_add_test(promotion, one_stretch_of_the_front_with_each_block);
     tcase_add_test(promotion, what_was_not_written_is_left_alone);
     tcase_add_test(promotion, refused_it_is_counted);
     suite_add_tcase(suite, promotion);
