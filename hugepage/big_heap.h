@@ -41,7 +41,7 @@ struct vl_big_heap {
     _Alignas(VL_CACHE_LINE) struct vl_lock lock; /* protects all below, and the extents */
     struct vl_extents extents;
     uint64_t told;       /* to limit.h */
-    uint32_t away; /* threads that extend the slice, or give advice, meanwhile, without the lock */
+    uint32_t away; /* threads that extend the slice meanwhile, without the lock */
     uint32_t pieces; /* of all blocks whose pages were moved */
     bool move_failed; /* once is enough: blocks are copied from then on */
     bool closed;   /* nothing is taken any more: the slice is retired */
