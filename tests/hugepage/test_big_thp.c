@@ -205,6 +205,19 @@ START_TEST(what_was_not_written_is_left_alone)
 }
 END_TEST
 
+/* A huge page would lie on one node. */
+START_TEST(what_is_spread_over_nodes_is_left_alone)
+{
+    static const struct vl_node_mask nodes;
+    heap.slice->spread = &nodes;
+    take(4 * MB);
+    for (unsigned i = 0; i < 4; i++)
+        take(FRONT_MB * MB);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_HUGE), 1);
+    ck_assert_uint_eq(fake_os_count(FAKE_ADVISE_COLLAPSE), 0);
+}
+END_TEST
+
 START_TEST(refused_it_is_counted)
 {
     take(4 * MB);
@@ -314,6 +327,7 @@ Suite *vl_suite(void)
     tcase_add_checked_fixture(promotion, start_small, NULL);
     tcase_add_test(promotion, one_stretch_of_the_front_with_each_block);
     tcase_add_test(promotion, what_was_not_written_is_left_alone);
+    tcase_add_test(promotion, what_is_spread_over_nodes_is_left_alone);
     tcase_add_test(promotion, refused_it_is_counted);
     suite_add_tcase(suite, promotion);
 
