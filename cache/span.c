@@ -102,15 +102,28 @@ static unsigned take_group(vl_span_word *bits, unsigned words, char *start, size
     return 0;
 }
 
+/* Bits that are set in a row from `first` on, which is. */
+static unsigned bits_in_a_row(uint64_t bits, unsigned first)
+{
+    uint64_t others = ~bits >> first;
+    return others != 0 ? vl_lowest_bit(others) : 64 - first;
+}
+
+/* Free objects mostly lie side by side, and all do in a span that is new. */
 static unsigned take_lowest(vl_span_word *bits, unsigned words, char *start, size_t size,
                             void **objects, unsigned count)
 {
     unsigned taken = 0;
     for (unsigned word = 0; word < words && taken < count; word++) {
         uint64_t left = bits[word];
-        char *base = start + (size_t)word * 64 * size;
-        for (; left != 0 && taken < count; left &= left - 1)
-            objects[taken++] = base + vl_lowest_bit(left) * size;
+        while (left != 0 && taken < count) {
+            unsigned first = vl_lowest_bit(left);
+            unsigned row = (unsigned)vl_min(bits_in_a_row(left, first), count - taken);
+            char *object = start + ((size_t)word * 64 + first) * size;
+            for (unsigned i = 0; i < row; i++, object += size)
+                objects[taken++] = object;
+            left &= ~(~(uint64_t)0 >> (64 - row) << first);
+        }
         bits[word] = left;
     }
     return taken;

@@ -68,6 +68,14 @@ static inline unsigned vl_object_index(const struct vl_size_class *class, size_t
     return (unsigned)((offset * class->reciprocal) >> VL_RECIPROCAL_SHIFT);
 }
 
+/* The classes of sizes whose logarithm is the same: their step, as a shift, and the class that the first
+ * would have if their steps were counted from 0. */
+struct vl_doubling {
+    uint8_t shift, base;
+};
+
+extern const struct vl_doubling vl_doublings[];
+
 /* Class that serves a request of `size` bytes, or VL_CLASS_NONE where it is not small. */
 static inline unsigned vl_class_of_size(size_t size)
 {
@@ -75,11 +83,8 @@ static inline unsigned vl_class_of_size(size_t size)
         return size == 0 ? 1 : (unsigned)((size + 15) / 16);
     if (size > VL_SMALL_MAX)
         return VL_CLASS_NONE;
-    unsigned doubling = vl_log2(size - 1); /* 7 for 129 .. 256 */
-    unsigned finer = doubling == 10 || doubling == 11;
-    unsigned steps = 8u << finer, step = (unsigned)((size - 1) >> (doubling - 3 - finer)) % steps;
-    unsigned below = (doubling - 7) * 8 + (doubling > 10) * 8 + (doubling > 11) * 8;
-    return 8 + below + step + 1;
+    struct vl_doubling of = vl_doublings[vl_log2(size - 1)]; /* the 7th for 129 .. 256 */
+    return of.base + (unsigned)((size - 1) >> of.shift);
 }
 
 /* Class that serves `size` bytes at a multiple of `align` (a power of two, at most a page), or
