@@ -384,6 +384,7 @@ static void tick(struct vl_cache *cache, bool takes)
     if (--cache->ticks != 0)
         return;
     cache->ticks = takes ? TICKS : TICKS - 1;
+    trim(cache);
     if (takes)
         vl_reserve_watch(0);
     if (vl_topology.count > 1)

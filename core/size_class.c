@@ -20,12 +20,12 @@ enum { CAPACITY_BYTES = 32 << 10, CAPACITY_MAX = 63, CAPACITY_MIN = 1 };
 const struct vl_size_class vl_size_classes[VL_CLASSES] = {{0}, VL_SIZE_CLASS_TABLE(ROW)};
 
 /* Eight or sixteen steps, of which the first has the number 8 or 16; `below`: the last class before. */
-#define EIGHT(log, below)   [log] = {(log) - 3, (below) + 1 - 8}
-#define SIXTEEN(log, below) [log] = {(log) - 4, (below) + 1 - 16}
+#define EIGHT(log, below)   [log] = {(log)-3, (below) + 1 - 8}
+#define SIXTEEN(log, below) [log] = {(log)-4, (below) + 1 - 16}
 
 const struct vl_doubling vl_doublings[] = {
-    EIGHT(7, 8),    EIGHT(8, 16),   EIGHT(9, 24),   SIXTEEN(10, 32), SIXTEEN(11, 48), EIGHT(12, 64),
-    EIGHT(13, 72), EIGHT(14, 80), EIGHT(15, 88), EIGHT(16, 96),  EIGHT(17, 104),
+    EIGHT(7, 8),   EIGHT(8, 16),  EIGHT(9, 24),  SIXTEEN(10, 32), SIXTEEN(11, 48), EIGHT(12, 64),
+    EIGHT(13, 72), EIGHT(14, 80), EIGHT(15, 88), EIGHT(16, 96),   EIGHT(17, 104),
 };
 
 unsigned vl_class_of_aligned(size_t size, size_t align)

@@ -192,6 +192,29 @@ START_TEST(budget_is_kept)
 }
 END_TEST
 
+/* So many slow paths, with small objects. */
+static void pass_slow_paths(unsigned count)
+{
+    unsigned class = vl_class_of_size(16);
+    while (count > 0) {
+        count -= vl_cache_count(vl_cache_self, class) == 0;
+        vl_alloc(16);
+    }
+}
+
+/* What a free puts into a magazine that is empty takes no slow path, and is weighed nevertheless: a table
+ * that grows leaves one block of each class behind. */
+START_TEST(budget_is_kept_of_what_comes_by_itself)
+{
+    vl_options.thread_cache_bytes = 256 << 10;
+    for (unsigned class = vl_class_of_size(64 << 10); class < VL_CLASSES; class ++)
+        vl_free(vl_alloc(vl_size_classes[class].size));
+    ck_assert_uint_gt(held_by(vl_cache_self), vl_options.thread_cache_bytes);
+    pass_slow_paths(300);
+    ck_assert_uint_le(held_by(vl_cache_self), vl_options.thread_cache_bytes);
+}
+END_TEST
+
 /* Of a class that a thread frees and does not allocate, it keeps less than a magazine; one that
  * allocates, too, keeps the spare. */
 START_TEST(consumers_keep_one_magazine)
@@ -386,6 +409,7 @@ Suite *vl_suite(void)
     TCase *contents = timed_case("contents", 20);
     tcase_add_checked_fixture(contents, set_up, NULL);
     tcase_add_test(contents, budget_is_kept);
+    tcase_add_test(contents, budget_is_kept_of_what_comes_by_itself);
     tcase_add_test(contents, consumers_keep_one_magazine);
     tcase_add_test(contents, magazines_are_used_again);
     tcase_add_test(contents, refills_grow_with_demand);
