@@ -28,6 +28,7 @@ enum {
     REFILL_FIRST = 8, /* objects of a class's first refill, if not tiny; each next one doubles it */
     TICKS = 256,      /* slow paths between two looks at the clock */
     REHOME_AFTER = 3, /* slow paths in a row on another node */
+    KEPT_MAX = 4096,  /* bytes; objects above it are not kept where they lie idle */
     STRANGERS = 16,   /* tiny objects of others that a new cache sends home */
 };
 
@@ -281,6 +282,11 @@ static bool is_idle(const struct vl_cache *cache, unsigned class)
     return !cache->busy[class];
 }
 
+static bool is_large_and_idle(const struct vl_cache *cache, unsigned class)
+{
+    return vl_size_classes[class].size > KEPT_MAX && is_idle(cache, class);
+}
+
 static bool is_any(const struct vl_cache *cache, unsigned class)
 {
     return (void)cache, (void)class, true;
@@ -301,18 +307,25 @@ static void lighten(struct vl_cache *cache, int64_t goal, lose_fn *lose,
 }
 
 /*
- * Keeps the cache within VALLOC_THREAD_CACHE. If it is too heavy, the classes without a slow path
- * since the last time lose everything, then the others their spare magazines, then everything, until
- * half of the limit is left.
+ * Keeps the cache within VALLOC_THREAD_CACHE, all of it weighed. If it is too heavy, the idle classes lose
+ * everything, then the others their spare magazines, then everything, until half of the limit is left.
  */
 static void trim(struct vl_cache *cache)
 {
     int64_t limit = (int64_t)vl_options.thread_cache_bytes;
-    if (weigh_all(cache) <= limit)
+    if (cache->held_bytes <= limit)
         return;
     lighten(cache, limit / 2, flush_class, is_idle);
     lighten(cache, limit / 2, dispatch_spare, is_any);
     lighten(cache, limit / 2, flush_class, is_any);
+}
+
+/* Once in TICKS slow paths. A table that grows leaves a block of each class behind. */
+static void tidy(struct vl_cache *cache)
+{
+    weigh_all(cache);
+    lighten(cache, 0, flush_class, is_large_and_idle);
+    trim(cache);
     memset(cache->busy, 0, sizeof cache->busy);
 }
 
@@ -321,8 +334,10 @@ static void weigh(struct vl_cache *cache, unsigned class)
 {
     cache->busy[class] = true;
     count_in(cache, class);
-    if (vl_unlikely(cache->held_bytes > (int64_t)vl_options.thread_cache_bytes))
-        trim(cache);
+    if (vl_likely(cache->held_bytes <= (int64_t)vl_options.thread_cache_bytes))
+        return;
+    weigh_all(cache);
+    trim(cache);
 }
 
 void vl_cache_flush(struct vl_cache *cache)
@@ -384,7 +399,7 @@ static void tick(struct vl_cache *cache, bool takes)
     if (--cache->ticks != 0)
         return;
     cache->ticks = takes ? TICKS : TICKS - 1;
-    trim(cache);
+    tidy(cache);
     if (takes)
         vl_reserve_watch(0);
     if (vl_topology.count > 1)

@@ -72,7 +72,7 @@ struct vl_cache {
     uint8_t refill[VL_CLASSES];                   /* objects to ask a central for next time */
     bool consumes[VL_CLASSES]; /* a magazine has overflowed, none has run empty since */
     uint8_t counted[VL_CLASSES];                  /* objects that are in held_bytes */
-    bool busy[VL_CLASSES];                        /* had a slow path since the cache was last trimmed */
+    bool busy[VL_CLASSES];                   /* had a slow path since the cache was last tidied */
     uint8_t class_of[VL_SIZE_TABLE_MAX + 1]; /* size -> class; all 0: every malloc is slow */
 
     /* With several nodes: the objects in the outbox, by their nodes; and those so far that were freed, and

@@ -215,6 +215,18 @@ START_TEST(budget_is_kept_of_what_comes_by_itself)
 }
 END_TEST
 
+/* Large objects that lie idle go, however little the cache holds; small ones stay. */
+START_TEST(large_objects_are_not_kept_for_long)
+{
+    unsigned large = vl_class_of_size(8000), small = vl_class_of_size(4000);
+    vl_free(vl_alloc(8000));
+    vl_free(vl_alloc(4000));
+    pass_slow_paths(600); /* they had a slow path each, before the first 256 were over */
+    ck_assert_uint_eq(vl_cache_count(vl_cache_self, large), 0);
+    ck_assert_uint_ne(vl_cache_count(vl_cache_self, small), 0);
+}
+END_TEST
+
 /* Of a class that a thread frees and does not allocate, it keeps less than a magazine; one that
  * allocates, too, keeps the spare. */
 START_TEST(consumers_keep_one_magazine)
@@ -410,6 +422,7 @@ Suite *vl_suite(void)
     tcase_add_checked_fixture(contents, set_up, NULL);
     tcase_add_test(contents, budget_is_kept);
     tcase_add_test(contents, budget_is_kept_of_what_comes_by_itself);
+    tcase_add_test(contents, large_objects_are_not_kept_for_long);
     tcase_add_test(contents, consumers_keep_one_magazine);
     tcase_add_test(contents, magazines_are_used_again);
     tcase_add_test(contents, refills_grow_with_demand);
