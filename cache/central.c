@@ -179,19 +179,20 @@ struct give_result {
     enum vl_span_verdict verdict;
 };
 
-static void give_locked(struct vl_central *central, vl_span_id span, unsigned class,
-                        const void *object, struct give_result *result)
+/* Gives back the first of the objects, and those behind it that lie in its span; returns how many. */
+static unsigned give_locked(struct vl_central *central, vl_span_id span, unsigned class,
+                            void *const *objects, unsigned count, struct give_result *result)
 {
-    enum vl_span_verdict verdict = vl_span_give(span, class, object);
-    if (verdict != VL_SPAN_OK) {
-        result->bad = object;
-        result->verdict = verdict;
-        return;
-    }
-    vl_count(&central->objects_free, 1);
+    unsigned given = vl_span_give(span, class, objects, count, &result->verdict);
+    if (result->verdict != VL_SPAN_OK)
+        result->bad = objects[given];
+    if (given == 0)
+        return 0;
+    vl_count(&central->objects_free, given);
     relink_span(central, span, class);
     if (is_spare(span, class))
         retire(central, class, span, &result->retired);
+    return given;
 }
 
 static void unmake_all(vl_span_id span, unsigned class)
@@ -221,8 +222,8 @@ static unsigned give_run(unsigned class, void *const *objects, unsigned count,
         if (vl_heap_of(slice, object) != heap)
             break;
         /* Where its span has gone, or another come, it was in a cache twice. */
-        give_locked(central, vl_span_of(slice, object), class, object, result);
-        given++;
+        given += give_locked(central, vl_span_of(slice, object), class, objects + given,
+                             count - given, result);
     }
     vl_unlock(&central->lock);
     if (result->bad != NULL)

@@ -143,13 +143,17 @@ unsigned vl_span_take(vl_span_id id, unsigned class, void **objects, unsigned co
     return taken;
 }
 
-/* The object of `class` that begins at a pointer into the span; or one beyond the last. */
-static unsigned object_at(vl_span_id id, unsigned class, const void *pointer)
+/* The object of `class` that begins so far into a span; or one beyond the last. */
+static unsigned object_at(unsigned class, size_t offset)
 {
     const struct vl_size_class *c = &vl_size_classes[class];
-    size_t offset = (size_t)((const char *)pointer - vl_span_start(id));
     unsigned index = vl_object_index(c, offset);
     return offset == (size_t)index * c->size && index < c->objects ? index : c->objects;
+}
+
+static size_t offset_in(vl_span_id id, const void *pointer)
+{
+    return (size_t)((const char *)pointer - vl_span_start(id));
 }
 
 /* Asked of the page itself: what a free page says of its first one is out of date. */
@@ -162,25 +166,42 @@ bool vl_span_has_out(vl_span_id id, unsigned class, const void *pointer)
 {
     if (!is_of_class(id, class, pointer))
         return false;
-    unsigned index = object_at(id, class, pointer);
+    unsigned index = object_at(class, offset_in(id, pointer));
     return index < vl_size_classes[class].objects &&
            (vl_span_bits(id, class)[index / 64] >> (index % 64) & 1) == 0;
 }
 
-enum vl_span_verdict vl_span_give(vl_span_id id, unsigned class, const void *object)
+static enum vl_span_verdict give(vl_span_word *bits, unsigned class, size_t offset)
 {
-    if (!is_of_class(id, class, object))
-        return VL_SPAN_DOUBLE_FREE;
-    unsigned index = object_at(id, class, object);
+    unsigned index = object_at(class, offset);
     if (index == vl_size_classes[class].objects)
         return VL_SPAN_INTERIOR;
-    vl_span_word *word = &vl_span_bits(id, class)[index / 64];
+    vl_span_word *word = &bits[index / 64];
     uint64_t bit = (uint64_t)1 << (index % 64);
     if (*word & bit)
         return VL_SPAN_DOUBLE_FREE;
     *word |= bit;
-    vl_span_record(id)->free++;
     return VL_SPAN_OK;
+}
+
+unsigned vl_span_give(vl_span_id id, unsigned class, void *const *objects, unsigned count,
+                      enum vl_span_verdict *verdict)
+{
+    *verdict = VL_SPAN_DOUBLE_FREE;
+    if (!is_of_class(id, class, objects[0]))
+        return 0;
+    vl_span_word *bits = vl_span_bits(id, class);
+    size_t bytes = vl_size_classes[class].span_pages * VL_PAGE_SIZE, offset;
+    unsigned given = 0;
+    *verdict = VL_SPAN_OK;
+    while (given < count && (offset = offset_in(id, objects[given])) < bytes) {
+        *verdict = give(bits, class, offset);
+        if (*verdict != VL_SPAN_OK)
+            break;
+        given++;
+    }
+    vl_span_record(id)->free += given;
+    return given;
 }
 
 unsigned vl_span_count_free(vl_span_id id, unsigned class)

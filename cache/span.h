@@ -110,8 +110,11 @@ unsigned vl_span_take(vl_span_id id, unsigned class, void **objects, unsigned co
 
 enum vl_span_verdict { VL_SPAN_OK, VL_SPAN_DOUBLE_FREE, VL_SPAN_INTERIOR };
 
-/* Gives back an object of `class`. It was given before where no span of that class is on its page. */
-enum vl_span_verdict vl_span_give(vl_span_id id, unsigned class, const void *object);
+/* Gives back objects of `class`, the first of which lies in the span, up to one that does not, or is none;
+ * returns how many. *verdict is OK, or that of the next. It was given before where no span of that class is
+ * on its page. What is freed in a row mostly lies in a row. */
+unsigned vl_span_give(vl_span_id id, unsigned class, void *const *objects, unsigned count,
+                      enum vl_span_verdict *verdict);
 
 /* Whether a span of `class` is where a pointer leads, and an object begins there, and is taken. */
 bool vl_span_has_out(vl_span_id id, unsigned class, const void *pointer);

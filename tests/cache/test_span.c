@@ -39,10 +39,19 @@ static unsigned index_of(vl_span_id span, const void *object)
                       vl_size_classes[vl_span_class(span)].size);
 }
 
+static enum vl_span_verdict give_one(vl_span_id span, unsigned class, char *object)
+{
+    void *objects[] = {object};
+    enum vl_span_verdict verdict;
+    unsigned given = vl_span_give(span, class, objects, 1, &verdict);
+    require(given == (verdict == VL_SPAN_OK));
+    return verdict;
+}
+
 static void give_all(vl_span_id span)
 {
     for (unsigned i = 0; i < objects_of(span); i++)
-        vl_span_give(span, vl_span_class(span), object_at(span, i));
+        give_one(span, vl_span_class(span), object_at(span, i));
     ck_assert_uint_eq(vl_span_record(span)->free, objects_of(span));
 }
 
@@ -105,7 +114,7 @@ static void take_and_compare(vl_span_id span, unsigned count)
 
 static void give_and_compare(vl_span_id span, unsigned index)
 {
-    enum vl_span_verdict verdict = vl_span_give(span, vl_span_class(span), object_at(span, index));
+    enum vl_span_verdict verdict = give_one(span, vl_span_class(span), object_at(span, index));
     require(verdict == (is_free[index] ? VL_SPAN_DOUBLE_FREE : VL_SPAN_OK));
     is_free[index] = true;
 }
@@ -213,13 +222,13 @@ START_TEST(verdict_on_every_offset)
                           OBJECTS_MAX - count); /* what is no group */
     ck_assert_uint_eq(count, objects_of(span));
     for (size_t offset = 0; offset < end; offset++) {
-        const char *pointer = vl_span_start(span) + offset;
+        char *pointer = vl_span_start(span) + offset;
         if (offset % size != 0 || offset / size >= count) {
-            require(vl_span_give(span, vl_span_class(span), pointer) == VL_SPAN_INTERIOR);
+            require(give_one(span, vl_span_class(span), pointer) == VL_SPAN_INTERIOR);
             continue;
         }
-        require(vl_span_give(span, vl_span_class(span), pointer) == VL_SPAN_OK);
-        require(vl_span_give(span, vl_span_class(span), pointer) == VL_SPAN_DOUBLE_FREE);
+        require(give_one(span, vl_span_class(span), pointer) == VL_SPAN_OK);
+        require(give_one(span, vl_span_class(span), pointer) == VL_SPAN_DOUBLE_FREE);
         require(vl_span_record(span)->free == 1);
         require(vl_span_take(span, vl_span_class(span), &again, 1) == 1 && again == pointer);
     }
@@ -302,11 +311,52 @@ START_TEST(a_span_that_has_gone)
     unmake_span(span);
     ck_assert_uint_eq(vl_span_class(span), VL_CLASS_NONE);
     ck_assert(!vl_span_has_out(span, class, object));
-    ck_assert_int_eq(vl_span_give(span, class, object), VL_SPAN_DOUBLE_FREE);
+    ck_assert_int_eq(give_one(span, class, object), VL_SPAN_DOUBLE_FREE);
     ck_assert_uint_eq(make_span(other), span);
     ck_assert(!vl_span_has_out(span, class, object));
-    ck_assert_int_eq(vl_span_give(span, class, object), VL_SPAN_DOUBLE_FREE);
+    ck_assert_int_eq(give_one(span, class, object), VL_SPAN_DOUBLE_FREE);
     ck_assert_uint_eq(vl_span_count_free(span, other), objects_of(span));
+}
+END_TEST
+
+/* Objects of two spans in turns of three: each row ends where the other span begins. */
+START_TEST(rows_end_with_the_span)
+{
+    vl_span_id spans[2] = {make_span(vl_class_of_size(64)), make_span(vl_class_of_size(64))};
+    void *objects[2][OBJECTS_MAX], *mixed[12];
+    enum vl_span_verdict verdict;
+    for (int s = 0; s < 2; s++)
+        vl_span_take(spans[s], vl_span_class(spans[s]), objects[s], OBJECTS_MAX);
+    for (unsigned i = 0; i < 12; i++)
+        mixed[i] = objects[i / 3 % 2][i];
+    for (unsigned i = 0; i < 12; i += 3) {
+        vl_span_id span = spans[i / 3 % 2];
+        ck_assert_uint_eq(vl_span_give(span, vl_span_class(span), mixed + i, 12 - i, &verdict), 3);
+        ck_assert_int_eq(verdict, VL_SPAN_OK);
+        ck_assert_uint_eq(vl_span_count_free(span, vl_span_class(span)),
+                          vl_span_record(span)->free);
+    }
+    ck_assert_uint_eq(vl_span_record(spans[0])->free, 6);
+    ck_assert_uint_eq(vl_span_record(spans[1])->free, 6);
+}
+END_TEST
+
+/* A row stops at what is wrong; what came before has been given back. */
+START_TEST(rows_stop_at_what_is_wrong)
+{
+    vl_span_id span = make_span(vl_class_of_size(64));
+    unsigned class = vl_span_class(span);
+    void *objects[OBJECTS_MAX];
+    enum vl_span_verdict verdict;
+    vl_span_take(span, class, objects, OBJECTS_MAX);
+    objects[4] = objects[2];
+    ck_assert_uint_eq(vl_span_give(span, class, objects, 8, &verdict), 4);
+    ck_assert_int_eq(verdict, VL_SPAN_DOUBLE_FREE);
+    objects[6] = (char *)objects[6] + 16;
+    ck_assert_uint_eq(vl_span_give(span, class, objects + 5, 3, &verdict), 1);
+    ck_assert_int_eq(verdict, VL_SPAN_INTERIOR);
+    ck_assert_uint_eq(vl_span_count_free(span, class), 5);
+    ck_assert_uint_eq(vl_span_record(span)->free, 5);
 }
 END_TEST
 
@@ -320,7 +370,7 @@ START_TEST(objects_stay_untouched)
     unsigned count = vl_span_take(span, vl_span_class(span), objects, OBJECTS_MAX);
     for (unsigned i = 0; i < count; i++) {
         require(index_of(span, objects[i]) == i);
-        require(vl_span_give(span, vl_span_class(span), objects[i]) == VL_SPAN_OK);
+        require(give_one(span, vl_span_class(span), objects[i]) == VL_SPAN_OK);
     }
     ck_assert_uint_eq(pattern_damage(vl_span_start(span), bytes, 7), bytes);
 }
@@ -338,6 +388,8 @@ Suite *vl_suite(void)
 
     TCase *verdict = tcase_create("verdict");
     tcase_add_loop_test(verdict, verdict_on_every_offset, 1, VL_CLASSES);
+    tcase_add_test(verdict, rows_end_with_the_span);
+    tcase_add_test(verdict, rows_stop_at_what_is_wrong);
     suite_add_tcase(suite, verdict);
 
     TCase *map = tcase_create("map");
