@@ -24,7 +24,7 @@
       "auto|never|thp|always|hugetlb|hugetlb:1G",                                                 \
       "huge pages; thp: from VALLOC_HUGEPAGE_START on, auto: unless slow, always: all, "           \
       "hugetlb: of the kernel's pool, :1G: of 1 GB too")                                           \
-    o(HUGEPAGE_START, huge_start_bytes, SIZE, MB(16), 0, TB(64), "",                              \
+    o(HUGEPAGE_START, huge_start_bytes, SIZE, MB(8), 0, TB(64), "",                              \
       "size of a node's heap, or of big blocks at a place, from which new memory has huge pages") \
     o(HUGEPAGE_RESERVE, reserve, AMOUNTS, 0, 0, TB(64), "",                                         \
       "memory fetched once the heap passes VALLOC_HUGEPAGE_START, in all (8G) or for each node " \

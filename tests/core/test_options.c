@@ -415,7 +415,7 @@ START_TEST(nothing_given_is_the_defaults)
     ck_assert_int_eq(options.numa_mode, VL_NUMA_AUTO);
     ck_assert_int_eq(options.large_policy, VL_LARGE_FIRST_TOUCH);
     ck_assert_int_eq(options.fill_mode, VL_FILL_NONE);
-    ck_assert_uint_eq(options.huge_start_bytes, 16 * MB);
+    ck_assert_uint_eq(options.huge_start_bytes, 8 * MB);
     ck_assert_uint_eq(options.thread_cache_bytes, MB);
     ck_assert_uint_eq(options.large_cache_bytes, VL_SIZE_AUTO);
     ck_assert_uint_eq(options.va_reserve_bytes, VL_SIZE_AUTO);
