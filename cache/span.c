@@ -151,11 +151,6 @@ static unsigned object_at(unsigned class, size_t offset)
     return offset == (size_t)index * c->size && index < c->objects ? index : c->objects;
 }
 
-static size_t offset_in(vl_span_id id, const void *pointer)
-{
-    return (size_t)((const char *)pointer - vl_span_start(id));
-}
-
 /* Asked of the page itself: what a free page says of its first one is out of date. */
 static bool is_of_class(vl_span_id id, unsigned class, const void *pointer)
 {
@@ -166,7 +161,7 @@ bool vl_span_has_out(vl_span_id id, unsigned class, const void *pointer)
 {
     if (!is_of_class(id, class, pointer))
         return false;
-    unsigned index = object_at(class, offset_in(id, pointer));
+    unsigned index = object_at(class, (size_t)((const char *)pointer - vl_span_start(id)));
     return index < vl_size_classes[class].objects &&
            (vl_span_bits(id, class)[index / 64] >> (index % 64) & 1) == 0;
 }
@@ -191,10 +186,11 @@ unsigned vl_span_give(vl_span_id id, unsigned class, void *const *objects, unsig
     if (!is_of_class(id, class, objects[0]))
         return 0;
     vl_span_word *bits = vl_span_bits(id, class);
-    size_t bytes = vl_size_classes[class].span_pages * VL_PAGE_SIZE, offset;
+    uintptr_t start = (uintptr_t)vl_span_start(id), offset;
+    size_t bytes = vl_size_classes[class].span_pages * VL_PAGE_SIZE;
     unsigned given = 0;
     *verdict = VL_SPAN_OK;
-    while (given < count && (offset = offset_in(id, objects[given])) < bytes) {
+    while (given < count && (offset = (uintptr_t)objects[given] - start) < bytes) {
         *verdict = give(bits, class, offset);
         if (*verdict != VL_SPAN_OK)
             break;
