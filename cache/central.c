@@ -88,21 +88,21 @@ static unsigned take_from_spans(struct vl_heap *heap, unsigned class, void **obj
 }
 
 /* Where a heap's span is taken from: place_held, or vl_place_run_own or vl_place_run_other. */
-typedef bool place_run_fn(struct vl_heap *heap, unsigned pages, struct vl_run *run);
+typedef bool place_run_fn(struct vl_heap *heap, struct vl_wish wish, struct vl_run *run);
 
-static bool place_held(struct vl_heap *heap, unsigned pages, struct vl_run *run)
+static bool place_held(struct vl_heap *heap, struct vl_wish wish, struct vl_run *run)
 {
-    return vl_place_run_held(&heap->holding, pages, 1, run);
+    return vl_place_run_held(&heap->holding, wish, run);
 }
 
-static bool place_own(struct vl_heap *heap, unsigned pages, struct vl_run *run)
+static bool place_own(struct vl_heap *heap, struct vl_wish wish, struct vl_run *run)
 {
-    return vl_place_run_own(heap->node, pages, 1, run);
+    return vl_place_run_own(heap->node, wish, run);
 }
 
-static bool place_other(struct vl_heap *heap, unsigned pages, struct vl_run *run)
+static bool place_other(struct vl_heap *heap, struct vl_wish wish, struct vl_run *run)
 {
-    return vl_place_run_other(heap->node, pages, 1, run);
+    return vl_place_run_other(heap->node, wish, run);
 }
 
 /* A new span of `class`, linked into the heap's central, and objects of it. */
@@ -111,7 +111,7 @@ static unsigned take_from_new_span(place_run_fn *place_run, struct vl_heap *heap
 {
     struct vl_run run;
     const struct vl_size_class *c = &vl_size_classes[class];
-    if (!place_run(heap, c->span_pages, &run))
+    if (!place_run(heap, vl_wish_for(c->span_pages), &run))
         return 0;
     vl_span_id span = vl_span_make(&run, class);
     struct vl_central *central = &heap->classes[class].central;

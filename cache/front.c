@@ -71,16 +71,16 @@ static unsigned class_for(size_t size, size_t align)
                                    : VL_CLASS_NONE;
 }
 
-static void *take_any(size_t size, size_t align, bool *zeroed)
+static void *take_any(size_t size, size_t align, enum vl_future future, bool *zeroed)
 {
-    unsigned class = class_for(size, align);
+    unsigned class = future == VL_GROWS ? VL_CLASS_NONE : class_for(size, align);
     *zeroed = false;
     struct vl_cache *cache = vl_cache_enter();
     struct vl_heap *heap =
         cache != NULL ? cache->heap : &vl_node_heaps[vl_topology_here(&vl_topology)];
     void *block = NULL;
     if (class == VL_CLASS_NONE)
-        block = vl_large_take(heap, size, align, zeroed);
+        block = vl_large_take(heap, size, align, future, zeroed);
     else if (cache != NULL)
         block = take_small(cache, class);
     else if (vl_central_take(heap, class, &block, 1) == 0)
@@ -90,7 +90,7 @@ static void *take_any(size_t size, size_t align, bool *zeroed)
 }
 
 /* A block of any size and alignment; *zeroed where it is known to be so. */
-static void *allocate(size_t size, size_t align, bool *zeroed)
+static void *allocate(size_t size, size_t align, enum vl_future future, bool *zeroed)
 {
     if (vl_unlikely(size > PTRDIFF_MAX || align > PTRDIFF_MAX))
         return out_of_memory();
@@ -99,10 +99,10 @@ static void *allocate(size_t size, size_t align, bool *zeroed)
         void *early = vl_boot_take(size, align);
         return early != NULL ? early : out_of_memory();
     }
-    void *block = take_any(size, align, zeroed);
+    void *block = take_any(size, align, future, zeroed);
     if (vl_unlikely(block == NULL)) {
         vl_trim_for_want();
-        block = take_any(size, align, zeroed);
+        block = take_any(size, align, future, zeroed);
     }
     if (vl_unlikely(block == NULL) && vl_place_is_making()) {
         *zeroed = true; /* called from a hook of the mmap that is to give us memory */
@@ -123,7 +123,7 @@ static inline void *take_at_once(size_t size)
 static void *take_slowly(size_t size)
 {
     bool zeroed;
-    return vl_fill_fresh(allocate(size, VL_MIN_ALIGN, &zeroed), size);
+    return vl_fill_fresh(allocate(size, VL_MIN_ALIGN, VL_STAYS, &zeroed), size);
 }
 
 void *vl_take_block(size_t size)
@@ -147,7 +147,7 @@ void *vl_alloc_aligned(size_t align, size_t size)
     bool zeroed;
     if (align <= VL_MIN_ALIGN)
         return vl_alloc(size);
-    void *block = vl_fill_fresh(allocate(size, align, &zeroed), size);
+    void *block = vl_fill_fresh(allocate(size, align, VL_STAYS, &zeroed), size);
     vl_note(VL_COUNT_MALLOC);
     return block;
 }
@@ -169,7 +169,7 @@ void *vl_alloc_zeroed(size_t count, size_t size)
         return object == NULL ? NULL : memset(object, 0, bytes);
     }
     bool zeroed;
-    void *block = allocate(bytes, VL_MIN_ALIGN, &zeroed);
+    void *block = allocate(bytes, VL_MIN_ALIGN, VL_STAYS, &zeroed);
     vl_note(VL_COUNT_CALLOC);
     return block == NULL || zeroed ? block : vl_large_clear(block, bytes);
 }
@@ -297,11 +297,10 @@ size_t vl_good_size(size_t align, size_t size)
     return class != VL_CLASS_NONE ? vl_size_classes[class].size : vl_large_good_size(size, align);
 }
 
-/* What has grown once will do so again: on a huge page it can have these moved (hugepage/big_heap.h). */
 static void *take_grown(size_t size)
 {
     bool zeroed;
-    return vl_fill_fresh(allocate(size, VL_REGION_SIZE, &zeroed), size);
+    return vl_fill_fresh(allocate(size, VL_MIN_ALIGN, VL_GROWS, &zeroed), size);
 }
 
 /* A block of the allocator object that another one is of, or of its place, or of neither. */
@@ -314,7 +313,8 @@ static void *alloc_beside(const struct vl_slice *slice, const void *block, size_
     bool placed = slice != NULL && slice->kind == VL_SLICE_PLACED;
     if (placed)
         return vl_placed_take(slice->node, size);
-    return size > have && size >= VL_REGION_SIZE ? take_grown(size) : vl_alloc_or(vl_take_block, size);
+    return size > have && size >= VL_GROWN_MIN ? take_grown(size)
+                                               : vl_alloc_or(vl_take_block, size);
 }
 
 static void *resize(void *block, size_t size)
@@ -328,7 +328,7 @@ static void *resize(void *block, size_t size)
     /* It stays where it fits and does not waste half. */
     if (size <= have && size >= have / 2)
         return block;
-    if (slice != NULL && have >= VL_BIG_MIN && size >= VL_BIG_MIN) {
+    if (slice != NULL && class_at(slice, block) == VL_CLASS_NONE) {
         void *resized = vl_large_resize(slice, block, have, size);
         if (resized != NULL)
             return resized;

@@ -36,8 +36,8 @@ struct vl_heap *vl_heap_at(uint32_t number)
     return id < vl_pool_end(&vl_heap_pool) ? vl_pool_item(&vl_heap_pool, id) : NULL;
 }
 
-bool vl_heap_take_run(struct vl_heap *heap, unsigned pages, unsigned align, struct vl_run *run)
+bool vl_heap_take_run(struct vl_heap *heap, struct vl_wish wish, struct vl_run *run)
 {
-    return heap->holds ? vl_place_run_held(&heap->holding, pages, align, run)
-                       : vl_place_run(heap->node, pages, align, run);
+    return heap->holds ? vl_place_run_held(&heap->holding, wish, run)
+                       : vl_place_run(heap->node, wish, run);
 }

@@ -41,7 +41,7 @@ void vl_heap_start(void);
 struct vl_heap *vl_heap_at(uint32_t number);
 
 /* A run of pages of a heap; in want of them a node's takes another's. */
-bool vl_heap_take_run(struct vl_heap *heap, unsigned pages, unsigned align, struct vl_run *run);
+bool vl_heap_take_run(struct vl_heap *heap, struct vl_wish wish, struct vl_run *run);
 
 static inline struct vl_heap *vl_heap_holding(struct vl_holding *holding)
 {

@@ -14,25 +14,42 @@ static bool is_run(size_t bytes, size_t align)
     return bytes < VL_BIG_MIN && align <= VL_REGION_SIZE;
 }
 
-static void *take_run(struct vl_heap *heap, size_t bytes, size_t align, bool *zeroed)
+static unsigned pages_for(size_t bytes)
+{
+    return (unsigned)((bytes + VL_PAGE_SIZE - 1) >> VL_PAGE_SHIFT);
+}
+
+static void *take_run(struct vl_heap *heap, size_t bytes, size_t align, enum vl_future future,
+                      bool *zeroed)
 {
     struct vl_run run;
-    unsigned pages = (unsigned)((bytes + VL_PAGE_SIZE - 1) >> VL_PAGE_SHIFT);
-    unsigned align_pages = (unsigned)(vl_max(align, VL_PAGE_SIZE) >> VL_PAGE_SHIFT);
-    if (!vl_heap_take_run(heap, pages, align_pages, &run))
+    struct vl_wish wish = {
+        .pages = pages_for(bytes),
+        .align = pages_for(align),
+        .room = future == VL_GROWS ? pages_for(bytes) : 0,
+    };
+    if (!vl_heap_take_run(heap, wish, &run))
         return NULL;
-    vl_slice_mark(run.slice, run.start, pages, VL_CLASS_RUN_HEAD, VL_CLASS_RUN_BODY);
+    vl_slice_mark(run.slice, run.start, run.pages, VL_CLASS_RUN_HEAD, VL_CLASS_RUN_BODY);
     *zeroed = run.zeroed;
     return run.start;
 }
 
-void *vl_large_take(struct vl_heap *heap, size_t bytes, size_t align, bool *zeroed)
+static void *take_big(struct vl_heap *heap, size_t bytes, size_t align, enum vl_future future,
+                      bool *zeroed)
+{
+    if (future == VL_GROWS && bytes >= VL_REGION_SIZE)
+        align = vl_max(align, VL_REGION_SIZE);
+    return vl_place_big(bytes, align, heap->holds ? &heap->holding : NULL, zeroed);
+}
+
+void *vl_large_take(struct vl_heap *heap, size_t bytes, size_t align, enum vl_future future,
+                    bool *zeroed)
 {
     bytes = vl_max(bytes, 1);
-    struct vl_holding *holder = heap->holds ? &heap->holding : NULL;
     vl_reserve_watch(bytes);
-    return is_run(bytes, align) ? take_run(heap, bytes, align, zeroed)
-                                : vl_place_big(bytes, align, holder, zeroed);
+    return is_run(bytes, align) ? take_run(heap, bytes, align, future, zeroed)
+                                : take_big(heap, bytes, align, future, zeroed);
 }
 
 void *vl_large_take_at(unsigned place, size_t bytes, bool *zeroed)
@@ -137,15 +154,36 @@ static bool may_grow(size_t more)
     return vl_place_purge(0) != 0 && vl_limit_allows(more);
 }
 
-void *vl_large_resize(const struct vl_slice *slice, void *block, size_t have, size_t bytes)
+static void *resize_big(const struct vl_slice *slice, void *block, size_t have, size_t bytes)
 {
-    if (vl_slice_has_regions(slice) || bytes < VL_BIG_MIN)
-        return NULL;
     struct vl_big_heap *heap = &vl_big_heaps[slice->number];
-    if (bytes > have && !may_grow(bytes - have))
+    if (bytes < VL_BIG_MIN || (bytes > have && !may_grow(bytes - have)))
         return NULL;
     if (!vl_big_heap_resize(heap, block, bytes))
         block = vl_big_heap_move(heap, block, bytes);
     vl_limit_watch();
     return block;
+}
+
+/* The class map tells of pages in use only, or of those that are the caller's: those given back leave it
+ * before, those got enter it afterwards. */
+static void *resize_run(const struct vl_slice *slice, void *block, size_t have, size_t bytes)
+{
+    unsigned before = pages_for(have), after = pages_for(bytes);
+    char *end = (char *)block + ((size_t)vl_min(before, after) << VL_PAGE_SHIFT);
+    if (bytes < VL_GROWN_MIN || bytes >= VL_BIG_MIN)
+        return NULL;
+    if (after < before)
+        vl_slice_mark(slice, end, before - after, VL_CLASS_NONE, VL_CLASS_NONE);
+    if (!vl_place_resize_run(slice, block, after))
+        return NULL;
+    if (after > before)
+        vl_slice_mark(slice, end, after - before, VL_CLASS_RUN_BODY, VL_CLASS_RUN_BODY);
+    return block;
+}
+
+void *vl_large_resize(const struct vl_slice *slice, void *block, size_t have, size_t bytes)
+{
+    return vl_slice_has_regions(slice) ? resize_run(slice, block, have, bytes)
+                                       : resize_big(slice, block, have, bytes);
 }

@@ -9,8 +9,13 @@
 
 #include "cache/heap.h"
 
-/* A block of `bytes` at a multiple of `align`; NULL if there is no memory. */
-void *vl_large_take(struct vl_heap *heap, size_t bytes, size_t align, bool *zeroed);
+/* What is known of a block's future: one that has grown once (realloc) will do so again. */
+enum vl_future { VL_STAYS, VL_GROWS };
+
+/* A block of `bytes` at a multiple of `align`; NULL if there is no memory. One that grows gets a place where
+ * it can: free pages behind it, or whole huge pages, which the kernel can move. */
+void *vl_large_take(struct vl_heap *heap, size_t bytes, size_t align, enum vl_future future,
+                    bool *zeroed);
 
 /* A big block of a place (numa/placement.h). */
 void *vl_large_take_at(unsigned place, size_t bytes, bool *zeroed);
@@ -30,8 +35,12 @@ size_t vl_large_good_size(size_t bytes, size_t align);
 /* Bytes a block's owner may use; dies if none begins at `block`. */
 size_t vl_large_bytes(const struct vl_slice *slice, const void *block, const char *function);
 
-/* Changes the size of a big block where it stands, or by moving its pages: its new place, or NULL,
+/* Changes the size of a block where it stands, or by moving a big block's pages: its new place, or NULL,
  * with nothing done. */
 void *vl_large_resize(const struct vl_slice *slice, void *block, size_t have, size_t bytes);
+
+/* Blocks that grow are worth a run of pages from this size on, though there is a class for it: objects of a
+ * class cannot grow, and each class that a block grows through is left with a span. */
+#define VL_GROWN_MIN ((size_t)32 << 10)
 
 #endif

@@ -223,8 +223,9 @@ static void *take(struct vl_object *object, size_t size)
 {
     bool zeroed;
     unsigned class = vl_class_of_size(size);
-    return class != VL_CLASS_NONE ? take_small(object, class)
-                                  : vl_large_take(&object->heap, size, VL_MIN_ALIGN, &zeroed);
+    return class != VL_CLASS_NONE
+               ? take_small(object, class)
+               : vl_large_take(&object->heap, size, VL_MIN_ALIGN, VL_STAYS, &zeroed);
 }
 
 void *vl_object_take(struct vl_object *object, size_t size)

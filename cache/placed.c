@@ -27,7 +27,7 @@ static void *take_from(struct vl_heap *heap, size_t size)
     unsigned class = vl_class_of_size(size);
     vl_inbox_open(heap->node);
     if (class == VL_CLASS_NONE)
-        return vl_large_take(heap, size, VL_MIN_ALIGN, &zeroed);
+        return vl_large_take(heap, size, VL_MIN_ALIGN, VL_STAYS, &zeroed);
     return vl_central_take(heap, class, &block, 1) == 1 ? block : NULL;
 }
 

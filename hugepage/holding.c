@@ -14,15 +14,27 @@ bool vl_holding_has_room(struct vl_holding *holding, size_t pages)
     return room;
 }
 
-bool vl_holding_take(struct vl_holding *holding, unsigned pages, unsigned align, struct vl_run *run)
+bool vl_holding_take(struct vl_holding *holding, struct vl_wish wish, struct vl_run *run)
 {
     vl_lock(&holding->lock);
-    bool taken =
-        has_room(holding, pages) && vl_region_set_take(&holding->active, pages, align, run);
+    bool taken = has_room(holding, wish.pages) && vl_region_set_take(&holding->active, wish, run);
     if (taken)
-        vl_count(&holding->pages_used, pages);
+        vl_count(&holding->pages_used, wish.pages);
     vl_unlock(&holding->lock);
     return taken;
+}
+
+bool vl_holding_resize_run(struct vl_holding *holding, struct vl_region *region, unsigned page,
+                           unsigned pages)
+{
+    vl_lock(&holding->lock);
+    unsigned before = vl_region_run_pages(region, page);
+    bool resized = (pages <= before || has_room(holding, pages - before)) &&
+                   vl_region_set_resize(&holding->active, region, page, pages);
+    if (resized)
+        vl_count(&holding->pages_used, (uint64_t)pages - before);
+    vl_unlock(&holding->lock);
+    return resized;
 }
 
 /* Under the lock: a region that is in no set any more leaves. */

@@ -110,20 +110,32 @@ static struct vl_region *unused_region(struct vl_page_heap *heap, bool *opens)
     return region;
 }
 
-/* Takes a run from an active region or from one that becomes active. */
-static bool take_locked(struct vl_page_heap *heap, unsigned pages, unsigned align,
-                        struct vl_run *run)
+/* Room behind runs that grow (region.h) is free pages which other runs of the kind do not get: there may be
+ * as many as these regions have, and one in so many of those in use. */
+enum { ROOMY_REGIONS = 2, ROOMY_SHARE = 16 };
+
+static bool is_roomy(const struct vl_page_heap *heap)
 {
-    if (!vl_region_set_take(&heap->active, pages, align, run)) {
+    uint64_t pages = (uint64_t)vl_get(&heap->regions_active) * VL_REGION_PAGES;
+    return pages - vl_get(&heap->pages_used) <=
+           ROOMY_REGIONS * VL_REGION_PAGES + pages / ROOMY_SHARE;
+}
+
+/* Takes a run from an active region or from one that becomes active. */
+static bool take_locked(struct vl_page_heap *heap, struct vl_wish wish, struct vl_run *run)
+{
+    if (wish.room != 0 && !is_roomy(heap))
+        wish.room = 0;
+    if (!vl_region_set_take(&heap->active, wish, run)) {
         bool opens;
         struct vl_region *region = unused_region(heap, &opens);
         if (region == NULL)
             return false;
         activate(heap, region);
-        vl_region_set_take(&heap->active, pages, align, run);
+        vl_region_set_take(&heap->active, wish, run);
         run->opens = opens;
     }
-    vl_count(&heap->pages_used, pages);
+    vl_count(&heap->pages_used, wish.pages);
     return true;
 }
 
@@ -191,24 +203,23 @@ static bool make_room(struct vl_page_heap *heap)
     return (heap->slice->pool && provide(heap)) || extend(heap);
 }
 
-/* A region without memory has come into use; `used`: its first page is about to be. Without the lock. */
-static void opened(struct vl_page_heap *heap, struct vl_region *region, bool used)
+/* A region without memory has come into use, and `taken`, if anything, is the caller's. Without the lock. */
+static void opened(struct vl_page_heap *heap, struct vl_region *region, char *taken)
 {
-    vl_thp_opened(heap, region, used);
+    vl_thp_opened(heap, region, taken);
     vl_limit_watch();
 }
 
-bool vl_page_heap_take(struct vl_page_heap *heap, unsigned pages, unsigned align,
-                       struct vl_run *run)
+bool vl_page_heap_take(struct vl_page_heap *heap, struct vl_wish wish, struct vl_run *run)
 {
     bool taken;
     do {
         vl_lock(&heap->lock);
-        taken = !heap->closed && take_locked(heap, pages, align, run);
+        taken = !heap->closed && take_locked(heap, wish, run);
         vl_unlock(&heap->lock);
     } while (!taken && make_room(heap));
     if (taken && run->opens)
-        opened(heap, run->region, true);
+        opened(heap, run->region, run->start);
     return taken;
 }
 
@@ -226,7 +237,7 @@ struct vl_region *vl_page_heap_lease(struct vl_page_heap *heap, struct vl_holdin
         vl_unlock(&heap->lock);
     } while (region == NULL && make_room(heap));
     if (region != NULL && opens)
-        opened(heap, region, false);
+        opened(heap, region, NULL);
     return region;
 }
 
@@ -496,6 +507,26 @@ static void give(struct vl_page_heap *heap, struct vl_region *region, unsigned p
 void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsigned page)
 {
     give(heap, region, page, false);
+}
+
+static bool resize_own(struct vl_page_heap *heap, struct vl_region *region, unsigned page,
+                       unsigned pages)
+{
+    vl_lock(&heap->lock);
+    unsigned before = vl_region_run_pages(region, page);
+    bool resized = vl_region_set_resize(&heap->active, region, page, pages);
+    if (resized)
+        vl_count(&heap->pages_used, (uint64_t)pages - before);
+    vl_unlock(&heap->lock);
+    return resized;
+}
+
+bool vl_page_heap_resize(struct vl_page_heap *heap, struct vl_region *region, unsigned page,
+                         unsigned pages)
+{
+    struct vl_holding *holder = vl_get(&region->holder);
+    return holder == NULL ? resize_own(heap, region, page, pages)
+                          : vl_holding_resize_run(holder, region, page, pages);
 }
 
 /* --- Free pages of regions in use --- */

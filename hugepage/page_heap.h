@@ -52,10 +52,8 @@ struct vl_page_heap {
 void vl_page_heap_start(struct vl_page_heap *heap, struct vl_slice *slice);
 struct vl_slice_plan vl_page_heap_plan(unsigned node, size_t size);
 
-/* A run of `pages` (at most a region's), its start a multiple of `align` pages (a power of two, at
- * most a region's). False if there is no memory or no room in the slice. */
-bool vl_page_heap_take(struct vl_page_heap *heap, unsigned pages, unsigned align,
-                       struct vl_run *run);
+/* A run of pages; false if there is no memory or no room in the slice. */
+bool vl_page_heap_take(struct vl_page_heap *heap, struct vl_wish wish, struct vl_run *run);
 
 /*
  * Memory fetched ahead of need: regions never used leave the heap, up to `count`, and lie from *start on; how many
@@ -68,6 +66,10 @@ void vl_page_heap_reserved(struct vl_page_heap *heap, char *start, uint32_t coun
 
 /* Gives back the run that begins at `page` of `region`. */
 void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsigned page);
+
+/* The run that begins at `page` of `region` has `pages` from now on, where it stands; false if it cannot. */
+bool vl_page_heap_resize(struct vl_page_heap *heap, struct vl_region *region, unsigned page,
+                         unsigned pages);
 
 /* A whole region leaves the heap for `holder`, who does with it what it likes; NULL if there is none. One
  * that comes back is empty, and keeps its memory for a while like any other, or goes to the system. */

@@ -127,39 +127,89 @@ int vl_region_find(const struct vl_region *region, unsigned pages, unsigned alig
     return -1;
 }
 
-bool vl_region_take(struct vl_region *region, unsigned first, unsigned pages)
+/*
+ * A fork may stop us anywhere, and its child has only the bitmaps to go by. A page in use always has a head:
+ * that is written before `used`. The last page of a run that somebody has is always in use: `last` is
+ * written after `used` where the run gets longer, and before where it gets shorter.
+ */
+
+/* The free pages [first, first+count) become part of the run at `head`. True if they were all clean. */
+static bool occupy(struct vl_region *region, unsigned head, unsigned first, unsigned count)
 {
     uint64_t were_dirty = 0;
-    /* Before `used`: a page in use always has a head (a fork may stop us anywhere). */
-    memset(&region->head[first], (int)first, pages);
-    region->last[first] = (uint8_t)(first + pages - 1);
-    FOR_WORDS(word, first, pages)
+    memset(&region->head[first], (int)head, count);
+    atomic_signal_fence(memory_order_release);
+    FOR_WORDS(word, first, count)
     {
-        uint64_t mask = word_mask(word, first, pages);
+        uint64_t mask = word_mask(word, first, count);
         VL_CHECK((region->used[word] & mask) == 0);
         were_dirty |= region->dirty[word] & mask;
         region->dirty[word] |= mask;
         region->used[word] |= mask;
     }
-    region->pages_used = (uint16_t)(region->pages_used + pages);
-    region->run_count++;
+    region->pages_used = (uint16_t)(region->pages_used + count);
     region->free_run_max = (uint16_t)longest_free_run(region);
-    VL_CHECK(vl_region_valid(region));
     return were_dirty == 0;
+}
+
+static void vacate(struct vl_region *region, unsigned first, unsigned count)
+{
+    FOR_WORDS(word, first, count)
+    {
+        region->used[word] &= ~word_mask(word, first, count);
+    }
+    region->pages_used = (uint16_t)(region->pages_used - count);
+    region->free_run_max = (uint16_t)longest_free_run(region);
+}
+
+int vl_region_find_last(const struct vl_region *region, unsigned pages, unsigned align)
+{
+    int last = -1;
+    unsigned page = next_page(region, 0, false);
+    while (page < VL_REGION_PAGES) {
+        unsigned end = next_page(region, page, true);
+        unsigned first = end < pages ? 0 : (unsigned)vl_round_down(end - pages, align);
+        if (first >= page && first + pages <= end)
+            last = (int)first;
+        page = next_page(region, end, false);
+    }
+    return last;
+}
+
+bool vl_region_take(struct vl_region *region, unsigned first, unsigned pages)
+{
+    region->last[first] = (uint8_t)(first + pages - 1); /* nobody has it yet */
+    bool clean = occupy(region, first, first, pages);
+    region->run_count++;
+    VL_CHECK(vl_region_valid(region));
+    return clean;
 }
 
 unsigned vl_region_give(struct vl_region *region, unsigned first)
 {
     unsigned pages = vl_region_run_pages(region, first);
-    FOR_WORDS(word, first, pages)
-    {
-        region->used[word] &= ~word_mask(word, first, pages);
-    }
-    region->pages_used = (uint16_t)(region->pages_used - pages);
+    vacate(region, first, pages);
     region->run_count--;
-    region->free_run_max = (uint16_t)longest_free_run(region);
     VL_CHECK(vl_region_valid(region));
     return pages;
+}
+
+bool vl_region_resize(struct vl_region *region, unsigned first, unsigned pages)
+{
+    unsigned end = first + vl_region_run_pages(region, first), new_end = first + pages;
+    if (new_end > end) {
+        if (next_page(region, end, true) < new_end)
+            return false;
+        occupy(region, first, end, new_end - end);
+        atomic_signal_fence(memory_order_release);
+        region->last[first] = (uint8_t)(new_end - 1);
+    } else if (new_end < end) {
+        region->last[first] = (uint8_t)(new_end - 1);
+        atomic_signal_fence(memory_order_release);
+        vacate(region, new_end, end - new_end);
+    }
+    VL_CHECK(vl_region_valid(region));
+    return true;
 }
 
 unsigned vl_region_take_further(struct vl_region *region)

@@ -74,6 +74,19 @@ struct vl_region {
 /* What a region in use costs: two small pages, with the first few further notes. */
 _Static_assert(offsetof(struct vl_region, further[4]) <= 2 * VL_TABLE_ALIGN, "see docs/numbers.md");
 
+/* What is asked for: so many pages, at a multiple of `align`, a power of two and at most a region's. One that
+ * is going to grow wishes for `room`, free pages behind it, and gets it if a region in use has it: at the
+ * upper end of what is free, while all others are taken from the lower. */
+struct vl_wish {
+    unsigned pages, align, room;
+};
+
+/* Of a run that neither is aligned nor grows. */
+static inline struct vl_wish vl_wish_for(unsigned pages)
+{
+    return (struct vl_wish){.pages = pages, .align = 1};
+}
+
 /* A run of pages just taken. */
 struct vl_run {
     struct vl_slice *slice;
@@ -88,14 +101,19 @@ struct vl_run {
 /* A region without runs. `dirty` stays: it says what the memory holds. */
 void vl_region_reset(struct vl_region *region);
 
-/* First page of the lowest free run of `pages` pages at a multiple of `align`, or -1. */
+/* First page of the lowest free run of `pages` pages at a multiple of `align`, or -1; and of the highest. */
 int vl_region_find(const struct vl_region *region, unsigned pages, unsigned align);
+int vl_region_find_last(const struct vl_region *region, unsigned pages, unsigned align);
 
 /* Takes the free pages [first, first+pages) as one run. True if they were all clean. */
 bool vl_region_take(struct vl_region *region, unsigned first, unsigned pages);
 
 /* Gives back the run that begins at `first`; returns its length. */
 unsigned vl_region_give(struct vl_region *region, unsigned first);
+
+/* The run that begins at `first` has `pages` pages from now on: it gives the last ones back, or gets those
+ * behind it. False if these are not all free. */
+bool vl_region_resize(struct vl_region *region, unsigned first, unsigned pages);
 
 /* Further notes for a run that is in use: their number. There are as many as pages. */
 unsigned vl_region_take_further(struct vl_region *region);

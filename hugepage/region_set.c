@@ -107,16 +107,40 @@ static void take_pages(struct vl_region_set *set, struct vl_region *region, unsi
     };
 }
 
-bool vl_region_set_take(struct vl_region_set *set, unsigned pages, unsigned align,
-                        struct vl_run *run)
+/* The region to take a run from that has so much room behind it, and where it begins there. */
+static struct vl_region *pick_place(const struct vl_region_set *set, struct vl_wish wish,
+                                    unsigned room, unsigned *page)
 {
     /* Any free run this long contains an aligned one; so does a whole region. */
-    unsigned enough = (unsigned)vl_min(pages + align - 1, VL_REGION_PAGES);
+    unsigned enough = (unsigned)vl_min(wish.pages + room + wish.align - 1, VL_REGION_PAGES);
     struct vl_region *region = vl_region_set_pick(set, enough);
+    if (region != NULL)
+        *page = (unsigned)(room != 0 ? vl_region_find_last(region, wish.pages + room, wish.align)
+                                     : vl_region_find(region, wish.pages, wish.align));
+    return region;
+}
+
+bool vl_region_set_take(struct vl_region_set *set, struct vl_wish wish, struct vl_run *run)
+{
+    unsigned page;
+    struct vl_region *region = NULL;
+    if (wish.room != 0 && wish.pages + wish.room <= VL_REGION_PAGES)
+        region = pick_place(set, wish, wish.room, &page);
+    if (region == NULL)
+        region = pick_place(set, wish, 0, &page);
     if (region == NULL)
         return false;
-    take_pages(set, region, (unsigned)vl_region_find(region, pages, align), pages, run);
+    take_pages(set, region, page, wish.pages, run);
     return true;
+}
+
+bool vl_region_set_resize(struct vl_region_set *set, struct vl_region *region, unsigned page,
+                          unsigned pages)
+{
+    bool resized = vl_region_resize(region, page, pages);
+    if (resized)
+        vl_region_set_update(set, region);
+    return resized;
 }
 
 bool vl_region_set_take_dirty(struct vl_region_set *set, struct vl_region *region, unsigned page,

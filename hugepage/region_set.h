@@ -52,9 +52,8 @@ void vl_region_set_update(struct vl_region_set *set, struct vl_region *region);
 /* The region to take a run of `pages` from, or NULL. */
 struct vl_region *vl_region_set_pick(const struct vl_region_set *set, unsigned pages);
 
-/* Takes a run of `pages` at a multiple of `align` pages; false if no region has one for sure. */
-bool vl_region_set_take(struct vl_region_set *set, unsigned pages, unsigned align,
-                        struct vl_run *run);
+/* Takes a run; false if no region has one for sure. */
+bool vl_region_set_take(struct vl_region_set *set, struct vl_wish wish, struct vl_run *run);
 
 /* Takes the next free pages that hold memory, from `page` on, of a region of the set. False if there are
  * none, or the region is on its way into the set or out of it: nothing is in use in it then. Pages of the
@@ -65,6 +64,10 @@ bool vl_region_set_take_dirty(struct vl_region_set *set, struct vl_region *regio
 /* Gives back the run that begins at `page` of a region; returns its length. A region that is empty then
  * is in the set no more. */
 unsigned vl_region_set_give(struct vl_region_set *set, struct vl_region *region, unsigned page);
+
+/* The run that begins at `page` has `pages` from now on; false if what is behind it is in use. */
+bool vl_region_set_resize(struct vl_region_set *set, struct vl_region *region, unsigned page,
+                          unsigned pages);
 
 /* Forgets every region. */
 void vl_region_set_clear(struct vl_region_set *set);

@@ -196,10 +196,10 @@ static bool find_node_slice(unsigned node, uint32_t seen)
     return find_region_slice(vl_page_heap_plan(node, 0), seen);
 }
 
-bool vl_place_run_other(unsigned other, unsigned pages, unsigned align, struct vl_run *run)
+bool vl_place_run_other(unsigned other, struct vl_wish wish, struct vl_run *run)
 {
     FOR_SLICES(slice, VL_SLICE_NODE, other)
-    if (vl_page_heap_take(&vl_page_heaps[slice->number], pages, align, run))
+    if (vl_page_heap_take(&vl_page_heaps[slice->number], wish, run))
         return true;
     return false;
 }
@@ -214,23 +214,23 @@ static bool node_is_full(unsigned node)
     return true;
 }
 
-bool vl_place_run_own(unsigned node, unsigned pages, unsigned align, struct vl_run *run)
+bool vl_place_run_own(unsigned node, struct vl_wish wish, struct vl_run *run)
 {
     uint32_t seen;
     do {
         seen = vl_get_acquire(&slices_made);
-        if (vl_place_run_other(node, pages, align, run))
+        if (vl_place_run_other(node, wish, run))
             return true;
     } while (vl_limit_allows(VL_REGION_SIZE) && node_is_full(node) && find_node_slice(node, seen));
     return false;
 }
 
-bool vl_place_run(unsigned node, unsigned pages, unsigned align, struct vl_run *run)
+bool vl_place_run(unsigned node, struct vl_wish wish, struct vl_run *run)
 {
-    if (vl_place_run_own(node, pages, align, run))
+    if (vl_place_run_own(node, wish, run))
         return true;
     for (unsigned i = 1; i < vl_topology.count; i++)
-        if (vl_place_run_other(vl_topology.nearest[node][i], pages, align, run)) {
+        if (vl_place_run_other(vl_topology.nearest[node][i], wish, run)) {
             vl_add(&vl_traffic[node].fallbacks, 1);
             return true;
         }
@@ -341,11 +341,10 @@ bool vl_place_lease(struct vl_holding *holding)
     return region != NULL;
 }
 
-bool vl_place_run_held(struct vl_holding *holding, unsigned pages, unsigned align,
-                       struct vl_run *run)
+bool vl_place_run_held(struct vl_holding *holding, struct vl_wish wish, struct vl_run *run)
 {
-    while (!vl_holding_take(holding, pages, align, run)) {
-        if (!vl_holding_has_room(holding, pages))
+    while (!vl_holding_take(holding, wish, run)) {
+        if (!vl_holding_has_room(holding, wish.pages))
             return false;
         if (!vl_place_lease(holding))
             return false;
@@ -357,6 +356,12 @@ void vl_place_give_run(const struct vl_slice *slice, const void *start)
 {
     vl_page_heap_give(&vl_page_heaps[slice->number], vl_region_of(slice, start),
                       vl_page_in_region(slice, start));
+}
+
+bool vl_place_resize_run(const struct vl_slice *slice, const void *start, unsigned pages)
+{
+    return vl_page_heap_resize(&vl_page_heaps[slice->number], vl_region_of(slice, start),
+                               vl_page_in_region(slice, start), pages);
 }
 
 /* The slice that the record of a big block is of. One that is gone may have lain there before: its size is 0. */

@@ -22,22 +22,24 @@ extern struct vl_big_heap vl_big_heaps[VL_SLICES_MAX];
 
 void vl_place_start(void);
 
-bool vl_place_run(unsigned node, unsigned pages, unsigned align, struct vl_run *run);
+bool vl_place_run(unsigned node, struct vl_wish wish, struct vl_run *run);
 
 /* The two steps of it: from the node itself, and, where that has nothing left, from another, which
  * gets no new slice for a stranger. */
-bool vl_place_run_own(unsigned node, unsigned pages, unsigned align, struct vl_run *run);
-bool vl_place_run_other(unsigned other, unsigned pages, unsigned align, struct vl_run *run);
+bool vl_place_run_own(unsigned node, struct vl_wish wish, struct vl_run *run);
+bool vl_place_run_other(unsigned other, struct vl_wish wish, struct vl_run *run);
 
 /* A run for an allocator object, from a region it has or leases. */
-bool vl_place_run_held(struct vl_holding *holding, unsigned pages, unsigned align,
-                       struct vl_run *run);
+bool vl_place_run_held(struct vl_holding *holding, struct vl_wish wish, struct vl_run *run);
 
 /* One more region for an object; false if there is none. */
 bool vl_place_lease(struct vl_holding *holding);
 
 /* Gives back the run that begins at `start`, in a slice of regions, wherever it was taken from. */
 void vl_place_give_run(const struct vl_slice *slice, const void *start);
+
+/* It has `pages` from now on, where it stands; false if it cannot grow there. */
+bool vl_place_resize_run(const struct vl_slice *slice, const void *start, unsigned pages);
 
 /* `holder`: the holding of the object it is for, or NULL. Where the user's variables say, or the
  * caller. */

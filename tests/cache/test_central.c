@@ -250,7 +250,7 @@ START_TEST(fallback_uses_the_spans_there_are)
     ck_assert_uint_eq(vl_node_heaps[0].classes[class].central.spans, 1);
     ck_assert_uint_eq(vl_node_heaps[0].classes[class].central.objects_free, 0);
     vl_central_give(class, &object, 1, "free");
-    while (vl_place_run_other(0, 1, 1, &(struct vl_run){0}))
+    while (vl_place_run_other(0, vl_wish_for(1), &(struct vl_run){0}))
         fake_os_fail_from(FAKE_PROTECT, 1, ENOMEM);
     void *again;
     ck_assert_uint_eq(vl_central_take(&vl_node_heaps[2], class, &again, 1), 1);
@@ -330,7 +330,7 @@ START_TEST(second_free_into_a_free_page)
     ck_assert_uint_eq(vl_size_classes[class].span_pages, 2);
     ck_assert_uint_eq(vl_size_classes[between].span_pages, 1);
     ck_assert(vl_start());
-    ck_assert(vl_place_run(0, 1, 1, &run)); /* page 0 */
+    ck_assert(vl_place_run(0, vl_wish_for(1), &run)); /* page 0 */
     take_exactly(0, class, objects, count); /* pages 1 and 2 */
     void *twice = objects[count / 2 + 1];
     vl_central_give(class, objects, count, "free");

@@ -14,7 +14,7 @@ static void set_up(void)
 static void *take(size_t bytes, size_t align)
 {
     bool zeroed;
-    char *block = vl_large_take(&vl_node_heaps[0], bytes, align, &zeroed);
+    char *block = vl_large_take(&vl_node_heaps[0], bytes, align, VL_STAYS, &zeroed);
     ck_assert_ptr_nonnull(block);
     ck_assert(is_aligned(block, align));
     if (zeroed)
@@ -97,11 +97,12 @@ END_TEST
 START_TEST(no_memory_is_null)
 {
     bool zeroed;
-    ck_assert_ptr_null(vl_large_take(&vl_node_heaps[0], (size_t)1 << 60, 16, &zeroed));
-    ck_assert_ptr_null(vl_large_take(&vl_node_heaps[0], VL_BIG_MIN, (size_t)1 << 60, &zeroed));
+    ck_assert_ptr_null(vl_large_take(&vl_node_heaps[0], (size_t)1 << 60, 16, VL_STAYS, &zeroed));
+    ck_assert_ptr_null(
+        vl_large_take(&vl_node_heaps[0], VL_BIG_MIN, (size_t)1 << 60, VL_STAYS, &zeroed));
     fake_os_fail_from(FAKE_ANY, 1, ENOMEM);
-    ck_assert_ptr_null(vl_large_take(&vl_node_heaps[0], VL_BIG_MIN, 16, &zeroed));
-    ck_assert_ptr_null(vl_large_take(&vl_node_heaps[0], VL_PAGE_SIZE, 16, &zeroed));
+    ck_assert_ptr_null(vl_large_take(&vl_node_heaps[0], VL_BIG_MIN, 16, VL_STAYS, &zeroed));
+    ck_assert_ptr_null(vl_large_take(&vl_node_heaps[0], VL_PAGE_SIZE, 16, VL_STAYS, &zeroed));
     fake_os_heal();
     give(take(VL_BIG_MIN, 16));
     give(take(VL_PAGE_SIZE, 16));
@@ -115,16 +116,16 @@ START_TEST(fresh_memory_is_known_to_be_zero)
 {
     size_t bytes = _i == 0 ? 500000 : 3 << 20;
     bool zeroed;
-    char *block = vl_large_take(&vl_node_heaps[0], bytes, 16, &zeroed);
+    char *block = vl_large_take(&vl_node_heaps[0], bytes, 16, VL_STAYS, &zeroed);
     ck_assert(zeroed);
     memset(block, 0x77, bytes);
     give(block);
-    char *again = vl_large_take(&vl_node_heaps[0], bytes, 16, &zeroed);
+    char *again = vl_large_take(&vl_node_heaps[0], bytes, 16, VL_STAYS, &zeroed);
     ck_assert_ptr_eq(again, block);
     ck_assert(!zeroed);
     give(again);
     vl_place_purge(0);
-    again = vl_large_take(&vl_node_heaps[0], bytes, 16, &zeroed);
+    again = vl_large_take(&vl_node_heaps[0], bytes, 16, VL_STAYS, &zeroed);
     ck_assert(zeroed);
     ck_assert(is_zero(again, bytes));
 }
@@ -171,7 +172,7 @@ START_TEST(kept_memory_is_bounded)
         if (*block != NULL)
             give(*block);
         size_t bytes = VL_BIG_MIN + random_next(&state) % (BYTES_MAX - VL_BIG_MIN);
-        *block = vl_large_take(&vl_node_heaps[0], bytes, 16, &zeroed);
+        *block = vl_large_take(&vl_node_heaps[0], bytes, 16, VL_STAYS, &zeroed);
         require(*block != NULL);
         if (step % 100 == 0)
             check_kept(BLOCKS * BYTES_MAX);
@@ -236,12 +237,64 @@ START_TEST(cleared)
 }
 END_TEST
 
-START_TEST(runs_are_not_resized_here)
+static void *resized(void *block, size_t bytes)
 {
-    void *run = take(500000, 16), *big = take(2 << 20, 16);
-    ck_assert_ptr_null(vl_large_resize(vl_slice_of(run), run, vl_usable_size(run), 600000));
-    ck_assert_ptr_null(vl_large_resize(vl_slice_of(run), run, vl_usable_size(run), 2 << 20));
-    ck_assert_ptr_null(vl_large_resize(vl_slice_of(big), big, vl_usable_size(big), VL_BIG_MIN - 1));
+    return vl_large_resize(vl_slice_of(block), block, bytes_of(block), bytes);
+}
+
+/* What the class map says of the pages from `block` on: so many are of its run, and one that is not. */
+static void check_run(const char *block, unsigned pages)
+{
+    const struct vl_slice *slice = vl_slice_of(block);
+    ck_assert_uint_eq(bytes_of(block), pages * VL_PAGE_SIZE);
+    ck_assert_uint_eq(vl_get(vl_slice_class(slice, block)), VL_CLASS_RUN_HEAD);
+    for (unsigned page = 1; page < pages; page++)
+        ck_assert_uint_eq(vl_get(vl_slice_class(slice, block + page * VL_PAGE_SIZE)),
+                          VL_CLASS_RUN_BODY);
+    ck_assert_uint_ne(vl_get(vl_slice_class(slice, block + pages * VL_PAGE_SIZE)),
+                      VL_CLASS_RUN_BODY);
+}
+
+START_TEST(a_run_is_resized_where_it_stands)
+{
+    void *block = take(300000, 16);
+    for (size_t bytes = VL_GROWN_MIN; bytes < VL_BIG_MIN; bytes = bytes * 2 - 5000) {
+        size_t have = bytes_of(block), kept = vl_min(have, bytes);
+        pattern_fill(block, have, bytes);
+        ck_assert_ptr_eq(resized(block, bytes), block);
+        ck_assert_uint_eq(pattern_damage(block, kept, bytes), kept);
+        check_run(block, (unsigned)((bytes + VL_PAGE_SIZE - 1) / VL_PAGE_SIZE));
+    }
+    give(block);
+    ck_assert_uint_eq(vl_get(&vl_page_heaps[vl_slice_of(block)->number].pages_used), 0);
+}
+END_TEST
+
+START_TEST(what_cannot_stay_is_left_alone)
+{
+    void *run = take(500000, 16), *wall = take(300000, 16), *big = take(2 << 20, 16);
+    ck_assert_ptr_null(resized(run, 600000));
+    ck_assert_ptr_null(resized(run, VL_BIG_MIN));
+    ck_assert_ptr_null(resized(run, VL_GROWN_MIN - 1));
+    ck_assert_ptr_null(resized(big, VL_BIG_MIN - 1));
+    check_run(run, 62);
+    check_run(wall, 37);
+    give(wall);
+    ck_assert_ptr_eq(resized(run, 600000), run);
+    give(run);
+    give(big);
+}
+END_TEST
+
+/* What comes after one that grows does not stand in its way. */
+START_TEST(what_grows_has_room)
+{
+    bool zeroed;
+    void *block = vl_large_take(&vl_node_heaps[0], VL_GROWN_MIN, 16, VL_GROWS, &zeroed);
+    void *next = take(VL_GROWN_MIN, 16);
+    ck_assert_ptr_eq(resized(block, 2 * VL_GROWN_MIN), block);
+    give(next);
+    give(block);
 }
 END_TEST
 
@@ -348,7 +401,9 @@ Suite *vl_suite(void)
     TCase *resize = timed_case("resize", 20);
     tcase_add_checked_fixture(resize, set_up, NULL);
     tcase_add_loop_test(resize, big_block_keeps_its_contents, 0, 2);
-    tcase_add_test(resize, runs_are_not_resized_here);
+    tcase_add_test(resize, a_run_is_resized_where_it_stands);
+    tcase_add_test(resize, what_cannot_stay_is_left_alone);
+    tcase_add_test(resize, what_grows_has_room);
     tcase_add_loop_test(resize, cleared, 0, 2);
     suite_add_tcase(suite, resize);
 

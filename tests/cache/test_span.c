@@ -10,7 +10,7 @@ static vl_span_id make_span(unsigned class)
 {
     struct vl_run run;
     ck_assert(vl_start());
-    ck_assert(vl_place_run(0, vl_size_classes[class].span_pages, 1, &run));
+    ck_assert(vl_place_run(0, vl_wish_for(vl_size_classes[class].span_pages), &run));
     vl_span_id span = vl_span_make(&run, class);
     vl_span_enter(span, class);
     return span;

@@ -84,6 +84,18 @@ static inline unsigned region_model_give(struct region_model *model, unsigned fi
     return pages;
 }
 
+static inline bool region_model_resize(struct region_model *model, unsigned first, unsigned pages)
+{
+    unsigned before = region_model_run_pages(model, first), end = first + before;
+    if (pages > before && region_model_free_run(model, end) < pages - before)
+        return false;
+    if (pages < before)
+        memset(&model->pages[first + pages], ',', before - pages);
+    else
+        memset(&model->pages[end], '+', pages - before);
+    return true;
+}
+
 /* Whether `region` says of each page what the model says; explained where it does not. */
 static inline void region_model_check(const struct region_model *model,
                                       const struct vl_region *region)
@@ -136,6 +148,15 @@ static inline void region_model_give_both(struct region_model *model, struct vl_
     unsigned pages = vl_region_give(region, first);
     if (pages != region_model_give(model, first))
         ck_abort_msg("the run at %u given, now %s: %u pages", first, model->pages, pages);
+}
+
+static inline void region_model_resize_both(struct region_model *model, struct vl_region *region,
+                                            unsigned first, unsigned pages)
+{
+    bool resized = vl_region_resize(region, first, pages);
+    if (resized != region_model_resize(model, first, pages))
+        ck_abort_msg("the run at %u to have %u pages, now %s: %d", first, pages, model->pages,
+                     resized);
 }
 
 /* The next touched free pages from `page` on, which are cleaned in both worlds; where they end. */

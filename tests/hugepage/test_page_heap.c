@@ -36,7 +36,7 @@ static void start_world(void)
 
 static bool take(struct vl_run *run, unsigned pages, unsigned align)
 {
-    bool taken = vl_page_heap_take(&heap, pages, align, run);
+    bool taken = vl_page_heap_take(&heap, (struct vl_wish){.pages = pages, .align = align}, run);
     if (!taken)
         return false;
     ck_assert_ptr_eq(run->slice, heap.slice);
@@ -87,6 +87,21 @@ static void check_held(unsigned number)
     for (unsigned i = 0; i < 2 * run->pages; i++)
         if (*mark_of(run, i) != (uintptr_t)run->start + i)
             ck_abort_msg("page %u of a run of %u was written to", i / 2, run->pages);
+}
+
+/* A run held has so many pages from now on, if it can. */
+static void stretch(unsigned number, unsigned pages)
+{
+    struct vl_run *run = &held[number];
+    check_held(number);
+    if (!vl_page_heap_resize(&heap, run->region, run->page, pages)) {
+        ck_assert_uint_gt(pages, run->pages);
+        return;
+    }
+    pages_held += pages - run->pages;
+    for (unsigned i = 2 * run->pages; i < 2 * pages; i++)
+        *mark_of(run, i) = (uintptr_t)run->start + i;
+    run->pages = pages;
 }
 
 static void drop(unsigned number)
@@ -168,6 +183,9 @@ static bool churn(size_t steps)
         } else if (held_count > 0) {
             drop((unsigned)(random_next(&random) % held_count));
         }
+        if (choice >> 16 & 1 && held_count > 0)
+            stretch((unsigned)(random_next(&random) % held_count),
+                    (unsigned)random_size(&random, 256));
         fake_os_sleep(choice >> 24 & 0xff);
         if (step % 64 == 0)
             check_counts();
@@ -190,6 +208,73 @@ START_TEST(random_runs)
         }
     ck_assert_uint_gt(fake_os_count(FAKE_ADVISE_DISCARD), 0);
     check_nothing_is_lost();
+}
+END_TEST
+
+/* --- Runs that grow --- */
+
+static struct vl_run take_growing(unsigned pages, unsigned room)
+{
+    struct vl_run run;
+    struct vl_wish wish = {.pages = pages, .align = 1, .room = room};
+    ck_assert(vl_page_heap_take(&heap, wish, &run));
+    ck_assert_uint_eq(run.pages, pages);
+    return run;
+}
+
+START_TEST(a_run_grows_into_the_pages_behind_it)
+{
+    struct vl_run run = must_take(10), wall = must_take(10);
+    ck_assert(!vl_page_heap_resize(&heap, run.region, run.page, 11));
+    give(&wall);
+    ck_assert(vl_page_heap_resize(&heap, run.region, run.page, 20));
+    ck_assert_uint_eq(vl_get(&heap.pages_used), 20);
+    ck_assert(vl_page_heap_resize(&heap, run.region, run.page, VL_REGION_PAGES));
+    ck_assert(!vl_page_heap_resize(&heap, run.region, run.page, VL_REGION_PAGES + 1));
+    ck_assert(vl_page_heap_resize(&heap, run.region, run.page, 1));
+    struct vl_run next = must_take(1);
+    ck_assert_ptr_eq(next.start, run.start + VL_PAGE_SIZE);
+    give(&next);
+    give(&run);
+    ck_assert_uint_eq(vl_get(&heap.pages_used), 0);
+    check_nothing_is_lost();
+}
+END_TEST
+
+/* What is to grow goes past a gap in which it could not; what is not, fills it. */
+START_TEST(room_is_looked_for)
+{
+    struct vl_run low = must_take(8), gap = must_take(12), high = must_take(8);
+    give(&gap);
+    struct vl_run growing = take_growing(8, 8), plain = must_take(8);
+    ck_assert_ptr_eq(plain.start, gap.start);
+    ck_assert_uint_gt(growing.page, high.page);
+    ck_assert(vl_page_heap_resize(&heap, growing.region, growing.page, 16));
+    give(&low);
+    give(&high);
+    give(&plain);
+    give(&growing);
+}
+END_TEST
+
+/* It opens no region for room, nor where much is free already. */
+START_TEST(room_takes_no_memory)
+{
+    struct vl_run most = must_take(VL_REGION_PAGES - 12), growing = take_growing(10, 10);
+    ck_assert_uint_eq(vl_get(&heap.regions_active), 1);
+    ck_assert_ptr_eq(growing.region, most.region);
+    give(&growing);
+    struct vl_run all[REGIONS];
+    for (unsigned i = 1; i < REGIONS; i++)
+        all[i] = must_take(VL_REGION_PAGES);
+    for (unsigned i = 1; i < REGIONS; i++)
+        ck_assert(vl_page_heap_resize(&heap, all[i].region, all[i].page, 100));
+    growing = take_growing(10, 10);
+    ck_assert_ptr_eq(growing.region, most.region);
+    for (unsigned i = 1; i < REGIONS; i++)
+        give(&all[i]);
+    give(&growing);
+    give(&most);
 }
 END_TEST
 
@@ -889,6 +974,12 @@ Suite *vl_suite(void)
     tcase_add_checked_fixture(runs, start_world, NULL);
     tcase_add_test(runs, plan_by_mode);
     tcase_add_test(runs, random_runs);
+    tcase_add_test(runs, a_run_grows_into_the_pages_behind_it);
+    tcase_add_test(runs, room_is_looked_for);
+    tcase_add_test(runs, room_takes_no_memory);
+    tcase_add_test(runs, a_run_grows_into_the_pages_behind_it);
+    tcase_add_test(runs, room_is_looked_for);
+    tcase_add_test(runs, room_takes_no_memory);
     tcase_add_test(runs, a_full_slice);
     tcase_add_test(runs, memory_that_is_there_comes_first);
     suite_add_tcase(suite, runs);

@@ -50,6 +50,22 @@ START_TEST(full)
 }
 END_TEST
 
+/* From any page to any other, across the words of the bitmap; not a page beyond the region's end. */
+START_TEST(every_resizing_at_the_end)
+{
+    for (unsigned first = 0; first < VL_REGION_PAGES; first += 21)
+        for (unsigned pages = 1; first + pages <= VL_REGION_PAGES; pages++) {
+            start_empty();
+            region_model_take_both(&model, &region, first, 1);
+            region_model_resize_both(&model, &region, first, pages);
+            ck_assert_uint_eq(vl_region_run_pages(&region, first), pages);
+            ck_assert(!vl_region_resize(&region, first, VL_REGION_PAGES - first + 1));
+            region_model_resize_both(&model, &region, first, (pages + 1) / 2);
+            region_model_check(&model, &region);
+        }
+}
+END_TEST
+
 START_TEST(reset_forgets_runs_but_not_what_memory_holds)
 {
     region_model_take_both(&model, &region, 3, 70);
@@ -103,6 +119,14 @@ static void give_random(uint64_t *random)
         region_model_give_both(&model, &region, region.head[page]);
 }
 
+static void resize_random(uint64_t *random)
+{
+    unsigned page = (unsigned)(random_next(random) % VL_REGION_PAGES);
+    if (vl_region_is_used(&region, page))
+        region_model_resize_both(&model, &region, region.head[page],
+                                 (unsigned)random_size(random, 128));
+}
+
 static void clean_some(uint64_t *random)
 {
     unsigned page = (unsigned)(random_next(random) % VL_REGION_PAGES);
@@ -118,6 +142,8 @@ START_TEST(random_runs)
             take_random(&random);
         else
             give_random(&random);
+        if (random_next(&random) % 4 == 0)
+            resize_random(&random);
         if (random_next(&random) % 8 == 0)
             clean_some(&random);
         region_model_check(&model, &region);
@@ -156,6 +182,7 @@ Suite *vl_suite(void)
     tcase_add_checked_fixture(edges, start_empty, NULL);
     tcase_add_test(edges, every_run_alone);
     tcase_add_test(edges, full);
+    tcase_add_test(edges, every_resizing_at_the_end);
     tcase_add_test(edges, reset_forgets_runs_but_not_what_memory_holds);
     tcase_add_test(edges, further_notes);
     suite_add_tcase(suite, edges);

@@ -36,7 +36,7 @@ static void start_world(void)
 static struct vl_run take(unsigned pages)
 {
     struct vl_run run;
-    ck_assert(vl_page_heap_take(&heap, pages, 1, &run));
+    ck_assert(vl_page_heap_take(&heap, vl_wish_for(pages), &run));
     return run;
 }
 
@@ -204,6 +204,36 @@ START_TEST(slow_huge_pages_are_done_without_for_a_while)
 }
 END_TEST
 
+/* A thread that takes the rest of the region while another is about to time the first touch of its run. */
+static const struct vl_os *os_below;
+static char *taken_meanwhile;
+
+static uint64_t clock_while_others_take(void)
+{
+    if (taken_meanwhile == NULL) {
+        taken_meanwhile = take(1).start;
+        *taken_meanwhile = 1;
+    }
+    return os_below->clock_ns();
+}
+
+START_TEST(only_what_was_taken_is_touched)
+{
+    static struct vl_os watched;
+    struct vl_wish growing = {.pages = 4, .align = 1, .room = 4};
+    struct vl_run run;
+    open_regions(FRONT);
+    os_below = vl_os;
+    watched = *vl_os;
+    watched.clock_ns = clock_while_others_take;
+    vl_os = &watched;
+    ck_assert(vl_page_heap_take(&heap, growing, &run));
+    ck_assert_ptr_nonnull(taken_meanwhile);
+    ck_assert_ptr_eq(vl_region_of(heap.slice, taken_meanwhile), run.region);
+    ck_assert_int_eq(*taken_meanwhile, 1);
+}
+END_TEST
+
 START_TEST(thp_does_not_hold_back)
 {
     start_world_of(VL_HUGEPAGE_THP);
@@ -255,6 +285,7 @@ Suite *vl_suite(void)
     suite_add_tcase(suite, promotion);
 
     tcase_add_checked_fixture(hold, start_world, NULL);
+    tcase_add_test(hold, only_what_was_taken_is_touched);
     tcase_add_test(hold, slow_huge_pages_are_done_without_for_a_while);
     suite_add_tcase(suite, hold);
 

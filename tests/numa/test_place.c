@@ -22,7 +22,7 @@ static void begin_sparse_world(void)
 static int take_pages(unsigned node, unsigned pages)
 {
     struct vl_run run;
-    if (!vl_place_run(node, pages, 1, &run))
+    if (!vl_place_run(node, vl_wish_for(pages), &run))
         return -1;
     const struct vl_slice *slice = vl_slice_of(run.start);
     ck_assert_ptr_eq(slice, run.slice);
@@ -566,7 +566,7 @@ static unsigned close_idle_heaps(enum vl_slice_kind kind)
 static void take_and_give_run(void)
 {
     struct vl_run run;
-    ck_assert(vl_place_run(0, WHOLE, 1, &run));
+    ck_assert(vl_place_run(0, vl_wish_for(WHOLE), &run));
     ck_assert_ptr_ne(run.slice, &vl_slices[0]);
     vl_place_give_run(run.slice, run.start);
 }
@@ -609,7 +609,7 @@ START_TEST(slice_that_is_going_has_no_room)
     vl_options.va_reserve_bytes = 16 << 20;
     begin_world(1);
     do
-        ck_assert(vl_place_run(0, WHOLE, 1, &run));
+        ck_assert(vl_place_run(0, vl_wish_for(WHOLE), &run));
     while (run.slice == &vl_slices[0]);
     vl_place_give_run(run.slice, run.start);
     going[_i].take_and_give();
@@ -628,7 +628,7 @@ static struct vl_run runs[RUNS_MAX];
 static unsigned take_and_give_all(void)
 {
     unsigned taken = 0;
-    while (taken < RUNS_MAX && vl_place_run(0, WHOLE, 1, &runs[taken]))
+    while (taken < RUNS_MAX && vl_place_run(0, vl_wish_for(WHOLE), &runs[taken]))
         taken++;
     for (unsigned i = 0; i < taken; i++)
         vl_place_give_run(runs[i].slice, runs[i].start);
@@ -774,7 +774,7 @@ START_TEST(purge_reaches_every_heap)
     begin_world(3);
     vl_options.purge_delay_ms = 1000;
     for (unsigned node = 0; node < 3; node++) {
-        ck_assert(vl_place_run(node, WHOLE, 1, &run));
+        ck_assert(vl_place_run(node, vl_wish_for(WHOLE), &run));
         vl_place_give_run(run.slice, run.start);
     }
     void *block = vl_place_big(BLOCK, 1, NULL, &zeroed);
