@@ -27,6 +27,7 @@ static void *take_run(struct vl_heap *heap, size_t bytes, size_t align, enum vl_
         .pages = pages_for(bytes),
         .align = pages_for(align),
         .room = future == VL_GROWS ? pages_for(bytes) : 0,
+        .soon = future == VL_GROWS, /* what it has grown from is copied */
     };
     if (!vl_heap_take_run(heap, wish, &run))
         return NULL;

@@ -92,7 +92,7 @@ static bool set_aside(struct vl_object *object, size_t blocks)
 {
     size_t regions = (blocks * BLOCK_BYTES + VL_REGION_SIZE - 1) >> VL_REGION_SHIFT;
     for (size_t i = 0; i < regions; i++)
-        if (!vl_place_lease(&object->heap.holding))
+        if (!vl_place_lease(&object->heap.holding, false))
             return false;
     return true;
 }

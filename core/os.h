@@ -30,7 +30,7 @@ enum vl_advice {
     VL_ADVICE_WIPE,     /* reads as zero in the child of a fork, which shares no memory */
     VL_ADVICE_ALONE,    /* the child of a fork has nothing there */
     VL_ADVICE_INHERIT,  /* it has it, too, as it has all else */
-    VL_ADVICE_POPULATE, /* get the memory now; an error where there is none */
+    VL_ADVICE_POPULATE, /* get the memory now, best from a multiple of 2 MB on; an error where there is none */
 };
 
 /* What the machine does about transparent huge pages. */

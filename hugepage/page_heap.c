@@ -203,10 +203,10 @@ static bool make_room(struct vl_page_heap *heap)
     return (heap->slice->pool && provide(heap)) || extend(heap);
 }
 
-/* A region without memory has come into use, and `taken`, if anything, is the caller's. Without the lock. */
-static void opened(struct vl_page_heap *heap, struct vl_region *region, char *taken)
+/* A region without memory has come into use; `soon`: the caller is about to use it. Without the lock. */
+static void opened(struct vl_page_heap *heap, struct vl_region *region, bool soon)
 {
-    vl_thp_opened(heap, region, taken);
+    vl_thp_opened(heap, region, soon);
     vl_limit_watch();
 }
 
@@ -219,11 +219,12 @@ bool vl_page_heap_take(struct vl_page_heap *heap, struct vl_wish wish, struct vl
         vl_unlock(&heap->lock);
     } while (!taken && make_room(heap));
     if (taken && run->opens)
-        opened(heap, run->region, run->start);
+        opened(heap, run->region, wish.soon);
     return taken;
 }
 
-struct vl_region *vl_page_heap_lease(struct vl_page_heap *heap, struct vl_holding *holder)
+struct vl_region *vl_page_heap_lease(struct vl_page_heap *heap, struct vl_holding *holder,
+                                     bool soon)
 {
     struct vl_region *region;
     bool opens = false;
@@ -237,7 +238,7 @@ struct vl_region *vl_page_heap_lease(struct vl_page_heap *heap, struct vl_holdin
         vl_unlock(&heap->lock);
     } while (region == NULL && make_room(heap));
     if (region != NULL && opens)
-        opened(heap, region, NULL);
+        opened(heap, region, soon);
     return region;
 }
 

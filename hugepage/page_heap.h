@@ -71,9 +71,11 @@ void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsi
 bool vl_page_heap_resize(struct vl_page_heap *heap, struct vl_region *region, unsigned page,
                          unsigned pages);
 
-/* A whole region leaves the heap for `holder`, who does with it what it likes; NULL if there is none. One
+/* A whole region leaves the heap for `holder`, who does with it what it likes, soon or not; NULL if there is
+ * none. One
  * that comes back is empty, and keeps its memory for a while like any other, or goes to the system. */
-struct vl_region *vl_page_heap_lease(struct vl_page_heap *heap, struct vl_holding *holder);
+struct vl_region *vl_page_heap_lease(struct vl_page_heap *heap, struct vl_holding *holder,
+                                     bool soon);
 void vl_page_heap_return(struct vl_page_heap *heap, struct vl_region *region);
 void vl_page_heap_return_memory(struct vl_page_heap *heap, struct vl_region *region);
 

@@ -79,12 +79,13 @@ _Static_assert(offsetof(struct vl_region, further[4]) <= 2 * VL_TABLE_ALIGN, "se
  * upper end of what is free, while all others are taken from the lower. */
 struct vl_wish {
     unsigned pages, align, room;
+    bool soon; /* it is about to be used: its memory can come at once */
 };
 
-/* Of a run that neither is aligned nor grows. */
+/* Of a run that is about to be used, as is. */
 static inline struct vl_wish vl_wish_for(unsigned pages)
 {
-    return (struct vl_wish){.pages = pages, .align = 1};
+    return (struct vl_wish){.pages = pages, .align = 1, .soon = true};
 }
 
 /* A run of pages just taken. */

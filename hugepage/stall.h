@@ -25,9 +25,9 @@
 /* Whether to do without huge pages for now. */
 bool vl_stall_is_held(void);
 
-/* Times the first touch of memory that asks for a huge page, if one is due to be timed. Nobody else may
- * have that byte. */
-void vl_stall_watch_touch(void *memory);
+/* The first touch of a huge page that is about to be used, timed if one is due to be. Others may have the
+ * memory by now: it changes nothing. */
+void vl_stall_first_touch(char *page);
 
 /* Takes note of what it took the kernel to make one huge page of small ones. */
 void vl_stall_watch_collapse(uint64_t ns);

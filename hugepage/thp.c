@@ -150,13 +150,13 @@ void vl_thp_outgrow(struct vl_page_heap *heap)
         }
 }
 
-void vl_thp_opened(struct vl_page_heap *heap, struct vl_region *region, char *taken)
+void vl_thp_opened(struct vl_page_heap *heap, struct vl_region *region, bool soon)
 {
     if (!heap->slice->huge || region->hugetlb)
         return;
     bool outgrown = !vl_slice_is_small(heap->slice, offset_of(heap, region));
-    if (outgrown && taken != NULL)
-        vl_stall_watch_touch(taken);
+    if (outgrown && soon)
+        vl_stall_first_touch(vl_region_start(region));
     if (follow(heap, outgrown))
         promote_one(heap, true);
 }

@@ -291,14 +291,14 @@ static bool find_object_slice(unsigned node, enum pages pages, uint32_t seen)
 
 /* A region of the slices for objects of a node; *full: they are all used to their ends. */
 static struct vl_region *lease_from(unsigned node, enum pages pages, struct vl_holding *holding,
-                                    bool *full)
+                                    bool soon, bool *full)
 {
     *full = true;
     FOR_SLICES(slice, VL_SLICE_OBJECT, node)
     {
         if (pages_of(slice) != pages)
             continue;
-        struct vl_region *region = vl_page_heap_lease(&vl_page_heaps[slice->number], holding);
+        struct vl_region *region = vl_page_heap_lease(&vl_page_heaps[slice->number], holding, soon);
         if (region != NULL)
             return region;
         *full = *full && vl_page_heap_is_full(&vl_page_heaps[slice->number]);
@@ -306,37 +306,38 @@ static struct vl_region *lease_from(unsigned node, enum pages pages, struct vl_h
     return NULL;
 }
 
-static struct vl_region *lease_on(unsigned node, enum pages pages, struct vl_holding *holding)
+static struct vl_region *lease_on(unsigned node, enum pages pages, struct vl_holding *holding,
+                                  bool soon)
 {
     bool full;
     uint32_t seen;
     struct vl_region *region;
     do {
         seen = vl_get_acquire(&slices_made);
-        region = lease_from(node, pages, holding, &full);
+        region = lease_from(node, pages, holding, soon, &full);
     } while (region == NULL && full && vl_limit_allows(VL_REGION_SIZE) &&
              find_object_slice(node, pages, seen));
     return region;
 }
 
 /* Where address space is too short for a slice of each kind, another has to do; so have other nodes. */
-static struct vl_region *lease(struct vl_holding *holding)
+static struct vl_region *lease(struct vl_holding *holding, bool soon)
 {
     int wished = vl_get(&holding->node);
     unsigned node = wished >= 0 ? (unsigned)wished : vl_topology_here(&vl_topology);
-    struct vl_region *region = lease_on(node, wanted_pages(holding), holding);
+    struct vl_region *region = lease_on(node, wanted_pages(holding), holding, soon);
     for (unsigned i = 0; i < vl_topology.count; i++)
         for (enum pages pages = 0; pages < PAGES_KINDS && region == NULL; pages++) {
             bool full;
-            region = lease_from(vl_topology.nearest[node][i], pages, holding, &full);
+            region = lease_from(vl_topology.nearest[node][i], pages, holding, soon, &full);
         }
     return region;
 }
 
-bool vl_place_lease(struct vl_holding *holding)
+bool vl_place_lease(struct vl_holding *holding, bool soon)
 {
     vl_holding_expect(holding);
-    struct vl_region *region = lease(holding);
+    struct vl_region *region = lease(holding, soon);
     vl_holding_add(holding, region);
     return region != NULL;
 }
@@ -346,7 +347,7 @@ bool vl_place_run_held(struct vl_holding *holding, struct vl_wish wish, struct v
     while (!vl_holding_take(holding, wish, run)) {
         if (!vl_holding_has_room(holding, wish.pages))
             return false;
-        if (!vl_place_lease(holding))
+        if (!vl_place_lease(holding, wish.soon))
             return false;
     }
     return true;

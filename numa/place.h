@@ -32,8 +32,8 @@ bool vl_place_run_other(unsigned other, struct vl_wish wish, struct vl_run *run)
 /* A run for an allocator object, from a region it has or leases. */
 bool vl_place_run_held(struct vl_holding *holding, struct vl_wish wish, struct vl_run *run);
 
-/* One more region for an object; false if there is none. */
-bool vl_place_lease(struct vl_holding *holding);
+/* One more region for an object, to be used soon or not; false if there is none. */
+bool vl_place_lease(struct vl_holding *holding, bool soon);
 
 /* Gives back the run that begins at `start`, in a slice of regions, wherever it was taken from. */
 void vl_place_give_run(const struct vl_slice *slice, const void *start);

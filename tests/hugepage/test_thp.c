@@ -1,11 +1,12 @@
 /* hugepage/thp over the false system: the front of small pages, promotion, holding back. */
 #include "tests/api/support.h"
 
-#include "hugepage/page_heap.h"
+#include "hugepage/holding.h"
 #include "hugepage/stall.h"
 #include "tests/fake_os.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 enum { REGIONS = 400, FRONT = 4, EACH = 4, TIMED_EACH = 16, HOLD_MS = 1000 };
 
@@ -134,7 +135,7 @@ START_TEST(leased_regions_are_left_alone)
 {
     static struct vl_holding *nobody = (struct vl_holding *)&heap; /* it is never looked into */
     for (unsigned i = 0; i < FRONT; i++) {
-        struct vl_region *region = vl_page_heap_lease(&heap, nobody);
+        struct vl_region *region = vl_page_heap_lease(&heap, nobody, false);
         ck_assert_ptr_nonnull(region);
         memset(region->dirty, 0xff, sizeof region->dirty);
     }
@@ -204,33 +205,62 @@ START_TEST(slow_huge_pages_are_done_without_for_a_while)
 }
 END_TEST
 
-/* A thread that takes the rest of the region while another is about to time the first touch of its run. */
+/* A thread that takes the rest of the region while another is about to touch it. */
 static const struct vl_os *os_below;
 static char *taken_meanwhile;
 
 static uint64_t clock_while_others_take(void)
 {
     if (taken_meanwhile == NULL) {
-        taken_meanwhile = take(1).start;
-        *taken_meanwhile = 1;
+        taken_meanwhile = take(VL_REGION_PAGES - 1).start;
+        memset(taken_meanwhile, 1, (VL_REGION_PAGES - 1) * VL_PAGE_SIZE);
     }
     return os_below->clock_ns();
 }
 
-START_TEST(only_what_was_taken_is_touched)
+START_TEST(what_others_have_got_meanwhile_is_not_changed)
 {
     static struct vl_os watched;
-    struct vl_wish growing = {.pages = 4, .align = 1, .room = 4};
-    struct vl_run run;
     open_regions(FRONT);
     os_below = vl_os;
     watched = *vl_os;
     watched.clock_ns = clock_while_others_take;
     vl_os = &watched;
-    ck_assert(vl_page_heap_take(&heap, growing, &run));
+    struct vl_run run = take(1);
     ck_assert_ptr_nonnull(taken_meanwhile);
     ck_assert_ptr_eq(vl_region_of(heap.slice, taken_meanwhile), run.region);
-    ck_assert_int_eq(*taken_meanwhile, 1);
+    for (size_t i = 0; i < (VL_REGION_PAGES - 1) * VL_PAGE_SIZE; i++)
+        ck_assert_int_eq(taken_meanwhile[i], 1);
+}
+END_TEST
+
+/* --- First touches --- */
+
+static bool has_memory(const struct vl_region *region)
+{
+    unsigned char there = 0;
+    char *end = vl_region_start(region) + VL_REGION_SIZE;
+    ck_assert_int_eq(mincore(end - vl_os_page_size, vl_os_page_size, &there), 0);
+    return there & 1;
+}
+
+/* Neither what may never be used, nor what has small pages. */
+START_TEST(what_is_used_soon_has_memory)
+{
+    struct vl_wish wish = vl_wish_for(VL_REGION_PAGES);
+    struct vl_run run;
+    for (unsigned i = 0; i < FRONT; i++)
+        ck_assert(!has_memory(open_region()));
+    ck_assert(has_memory(open_region()));
+    wish.soon = false;
+    ck_assert(vl_page_heap_take(&heap, wish, &run));
+    ck_assert(!has_memory(run.region));
+    for (int soon = 0; soon < 2; soon++) {
+        static struct vl_holding holder;
+        struct vl_region *leased = vl_page_heap_lease(&heap, &holder, soon);
+        ck_assert_ptr_nonnull(leased);
+        ck_assert_int_eq(has_memory(leased), soon);
+    }
 }
 END_TEST
 
@@ -285,7 +315,8 @@ Suite *vl_suite(void)
     suite_add_tcase(suite, promotion);
 
     tcase_add_checked_fixture(hold, start_world, NULL);
-    tcase_add_test(hold, only_what_was_taken_is_touched);
+    tcase_add_test(hold, what_others_have_got_meanwhile_is_not_changed);
+    tcase_add_test(hold, what_is_used_soon_has_memory);
     tcase_add_test(hold, slow_huge_pages_are_done_without_for_a_while);
     suite_add_tcase(suite, hold);
 

@@ -590,7 +590,7 @@ static void take_and_give_placed(void)
 static void take_and_give_region(void)
 {
     static struct vl_holding holding = {.node = -1, .pages_max = UINT64_MAX};
-    ck_assert(vl_place_lease(&holding));
+    ck_assert(vl_place_lease(&holding, false));
     vl_place_dissolve(&holding);
 }
 
@@ -759,7 +759,7 @@ START_TEST(regions_of_objects_are_of_the_pool_with_giants)
     begin_world(2);
     fake_os_set_pool(8);
     for (int i = 0; i < 4; i++)
-        ck_assert(vl_place_lease(&holding));
+        ck_assert(vl_place_lease(&holding, false));
     ck_assert_uint_eq(fake_os_pool(), 8 - 2); /* the first two have small pages */
     ck_assert_int_eq(take_pages(0, 1), 0);
     ck_assert_uint_eq(fake_os_pool(), 8 - 3);
