@@ -8,4 +8,10 @@ case $1 in
     export VL_TEST_STRICT LD_PRELOAD
     ;;
 esac
+case $1 in
+*/test_model) # small programs, which shall see all that becomes of large ones
+    VALLOC_HUGEPAGE_START=2M
+    export VALLOC_HUGEPAGE_START
+    ;;
+esac
 exec "$@"

@@ -276,10 +276,8 @@ static void release(struct player *player, struct block *block)
     block->start = NULL;
 }
 
-static void resize(struct player *player, struct block *block)
+static void resize_to(struct player *player, struct block *block, size_t size)
 {
-    size_t limit = player->step % 100 == 0 ? 4 * MB : 8 * KB;
-    size_t size = random_size(&player->random, limit);
     size_t kept = size < block->size ? size : block->size;
     bool as_array = random_next(&player->random) % 2 == 0;
 
@@ -292,6 +290,21 @@ static void resize(struct player *player, struct block *block)
     if (block->start != NULL)
         check_contents(player, block, kept);
     admit(player, block);
+}
+
+static void resize(struct player *player, struct block *block)
+{
+    size_t limit = player->step % 100 == 0 ? 4 * MB : 8 * KB;
+
+    resize_to(player, block, random_size(&player->random, limit));
+}
+
+/* By eighths, as a vector that is appended to; then it is cut, and may go on or not. */
+static void grow(struct player *player, struct block *block)
+{
+    for (uint64_t steps = random_next(&player->random) % 40; steps > 0 && block->size < MB; steps--)
+        resize_to(player, block, block->size + block->size / 8 + 64);
+    resize_to(player, block, block->size / (1 + random_next(&player->random) % 4) + 1);
 }
 
 static void swap_with_shelf(struct player *player, struct block *block)
@@ -315,7 +328,9 @@ static void take_step(struct player *player)
     else
         switch (random_next(&player->random) % 8) {
         case 0:
-            if (block->family < FROM_NEW)
+            if (block->family < FROM_NEW && player->step % 16 == 0)
+                grow(player, block);
+            else if (block->family < FROM_NEW)
                 resize(player, block);
             break;
         case 1:
