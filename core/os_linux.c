@@ -3,9 +3,8 @@
 #endif
 #include "core/os.h"
 
-#include "core/geometry.h"
-
 #include "core/atomic.h"
+#include "core/geometry.h"
 #include "core/sections.h"
 #include "core/text.h"
 
@@ -256,26 +255,25 @@ static int os_protect(void *start, size_t size, enum vl_access access)
  * through memory if it is the end, down if it is the start, which takes an AMD EPYC twice as long (90 and
  * 41 us a page, Linux 6.18).
  */
-static bool populate(char *start, size_t size)
+static bool populate_ends(char *start, size_t size)
 {
     size_t page = vl_os_page_size;
     for (size_t end = VL_REGION_SIZE; end <= size; end += VL_REGION_SIZE)
         if (madvise(start + end - page, page, MADV_POPULATE_WRITE) != 0)
             return false;
-    return madvise(start, size, MADV_POPULATE_WRITE) == 0;
+    return true;
 }
 
 static int os_advise(void *start, size_t size, enum vl_advice advice)
 {
-    if (advice == VL_ADVICE_POPULATE)
-        return QUIETLY(populate(start, size));
     static const int names[] = {
         [VL_ADVICE_HUGE] = MADV_HUGEPAGE,    [VL_ADVICE_SMALL] = MADV_NOHUGEPAGE,
         [VL_ADVICE_DISCARD] = MADV_DONTNEED, [VL_ADVICE_COLLAPSE] = MADV_COLLAPSE,
         [VL_ADVICE_WIPE] = MADV_WIPEONFORK,  [VL_ADVICE_ALONE] = MADV_DONTFORK,
-        [VL_ADVICE_INHERIT] = MADV_DOFORK,
+        [VL_ADVICE_INHERIT] = MADV_DOFORK,   [VL_ADVICE_POPULATE] = MADV_POPULATE_WRITE,
     };
-    return QUIETLY(madvise(start, size, names[advice]) == 0);
+    return QUIETLY((advice != VL_ADVICE_POPULATE || populate_ends(start, size)) &&
+                   madvise(start, size, names[advice]) == 0);
 }
 
 static int os_renew(void *start, size_t size)

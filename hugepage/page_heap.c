@@ -110,8 +110,8 @@ static struct vl_region *unused_region(struct vl_page_heap *heap, bool *opens)
     return region;
 }
 
-/* Room behind runs that grow (region.h) is free pages which other runs of the kind do not get: there may be
- * as many as these regions have, and one in so many of those in use. */
+/* Room behind runs that grow is free pages that others which look for room pass by. So it is looked for only
+ * while no more is free, in regions in use, than two regions and a sixteenth. */
 enum { ROOMY_REGIONS = 2, ROOMY_SHARE = 16 };
 
 static bool is_roomy(const struct vl_page_heap *heap)

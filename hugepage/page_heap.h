@@ -72,8 +72,7 @@ bool vl_page_heap_resize(struct vl_page_heap *heap, struct vl_region *region, un
                          unsigned pages);
 
 /* A whole region leaves the heap for `holder`, who does with it what it likes, soon or not; NULL if there is
- * none. One
- * that comes back is empty, and keeps its memory for a while like any other, or goes to the system. */
+ * none. One that comes back is empty, and keeps its memory for a while like any other, or goes to the system. */
 struct vl_region *vl_page_heap_lease(struct vl_page_heap *heap, struct vl_holding *holder,
                                      bool soon);
 void vl_page_heap_return(struct vl_page_heap *heap, struct vl_region *region);

@@ -55,7 +55,7 @@ static bool is_due(void)
     return vl_add(&touches, 1) % TIMED_EACH == 0 || vl_get(&last_hold) != 0;
 }
 
-/* At its end, from where the kernel is quicker to clear it (populate in core/os_linux.c). A write that leaves
+/* At its end, from where the kernel is quicker to clear it (populate_ends in core/os_linux.c). A write that leaves
  * every value as it is, whoever else writes: the sanitizer takes it for one that does not. */
 __attribute__((no_sanitize("thread"))) static void touch(char *page)
 {
