@@ -132,7 +132,7 @@ MemoryAllocator *valloc_hugepages(void)
 static void *take(struct vl_object *object, size_t size)
 {
     vl_note(VL_COUNT_MALLOC);
-    return vl_fill_fresh(vl_object_take(object, size), size);
+    return vl_fill_fresh(vl_object_take(object, size, VL_STAYS), size);
 }
 
 static void give(struct vl_object *object, void *block, const char *function)

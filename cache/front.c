@@ -306,15 +306,15 @@ static void *take_grown(size_t size)
 /* A block of the allocator object that another one is of, or of its place, or of neither. */
 static void *alloc_beside(const struct vl_slice *slice, const void *block, size_t have, size_t size)
 {
+    enum vl_future future = size > have && size >= VL_GROWN_MIN ? VL_GROWS : VL_STAYS;
     bool of_node = slice == NULL || slice->kind == VL_SLICE_NODE;
     struct vl_object *object = of_node ? NULL : vl_object_of(slice, block);
     if (object != NULL)
-        return vl_fill_fresh(vl_object_take(object, size), size);
+        return vl_fill_fresh(vl_object_take(object, size, future), size);
     bool placed = slice != NULL && slice->kind == VL_SLICE_PLACED;
     if (placed)
         return vl_placed_take(slice->node, size);
-    return size > have && size >= VL_GROWN_MIN ? take_grown(size)
-                                               : vl_alloc_or(vl_take_block, size);
+    return future == VL_GROWS ? take_grown(size) : vl_alloc_or(vl_take_block, size);
 }
 
 static void *resize(void *block, size_t size)

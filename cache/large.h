@@ -9,8 +9,11 @@
 
 #include "cache/heap.h"
 
-/* What is known of a block's future: one that has grown once (realloc) will do so again. */
+/* What is known of a block's future: one that has grown once (realloc) will do so again. From this size on it
+ * is a large block, though there is a class for it: objects of a class cannot grow, and each class that a block
+ * grows through is left with a span. */
 enum vl_future { VL_STAYS, VL_GROWS };
+#define VL_GROWN_MIN ((size_t)32 << 10)
 
 /* A block of `bytes` at a multiple of `align`; NULL if there is no memory. One that grows gets a place where
  * it can: free pages behind it, or whole huge pages, which the kernel can move. */
@@ -38,9 +41,5 @@ size_t vl_large_bytes(const struct vl_slice *slice, const void *block, const cha
 /* Changes the size of a block where it stands, or by moving a big block's pages: its new place, or NULL,
  * with nothing done. */
 void *vl_large_resize(const struct vl_slice *slice, void *block, size_t have, size_t bytes);
-
-/* Blocks that grow are worth a run of pages from this size on, though there is a class for it: objects of a
- * class cannot grow, and each class that a block grows through is left with a span. */
-#define VL_GROWN_MIN ((size_t)32 << 10)
 
 #endif

@@ -219,21 +219,21 @@ static void *take_small(struct vl_object *object, unsigned class)
     return block;
 }
 
-static void *take(struct vl_object *object, size_t size)
+static void *take(struct vl_object *object, size_t size, enum vl_future future)
 {
     bool zeroed;
-    unsigned class = vl_class_of_size(size);
+    unsigned class = future == VL_GROWS ? VL_CLASS_NONE : vl_class_of_size(size);
     return class != VL_CLASS_NONE
                ? take_small(object, class)
-               : vl_large_take(&object->heap, size, VL_MIN_ALIGN, VL_STAYS, &zeroed);
+               : vl_large_take(&object->heap, size, VL_MIN_ALIGN, future, &zeroed);
 }
 
-void *vl_object_take(struct vl_object *object, size_t size)
+void *vl_object_take(struct vl_object *object, size_t size, enum vl_future future)
 {
-    void *block = size > PTRDIFF_MAX ? NULL : take(object, size);
+    void *block = size > PTRDIFF_MAX ? NULL : take(object, size, future);
     if (vl_unlikely(block == NULL) && size <= PTRDIFF_MAX) {
         vl_object_clean(object, 2); /* what is kept may be what is missing */
-        block = take(object, size);
+        block = take(object, size, future);
     }
     if (vl_unlikely(block == NULL))
         errno = ENOMEM;

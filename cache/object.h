@@ -21,7 +21,7 @@
 #ifndef VL_CACHE_OBJECT_H
 #define VL_CACHE_OBJECT_H
 
-#include "cache/heap.h"
+#include "cache/large.h"
 #include "cache/thread.h"
 
 enum { VL_OBJECT_NAME = 32 };
@@ -66,7 +66,7 @@ static inline struct vl_cache *vl_object_cache_at_hand(uint64_t serial)
     return found ? cache : NULL;
 }
 
-void *vl_object_take(struct vl_object *object, size_t size);
+void *vl_object_take(struct vl_object *object, size_t size, enum vl_future future);
 
 /* Gives a block back if nothing stands in the way; false: it is for vl_object_give to say what does. */
 bool vl_object_give_at_once(struct vl_cache *cache, void *block);

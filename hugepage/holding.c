@@ -17,6 +17,9 @@ bool vl_holding_has_room(struct vl_holding *holding, size_t pages)
 bool vl_holding_take(struct vl_holding *holding, struct vl_wish wish, struct vl_run *run)
 {
     vl_lock(&holding->lock);
+    uint64_t small = vl_get(&holding->pages_used) - vl_get(&holding->big_pages);
+    if (!vl_region_room_is_due(vl_get(&holding->regions), small))
+        wish.room = 0;
     bool taken = has_room(holding, wish.pages) && vl_region_set_take(&holding->active, wish, run);
     if (taken)
         vl_count(&holding->pages_used, wish.pages);

@@ -110,21 +110,10 @@ static struct vl_region *unused_region(struct vl_page_heap *heap, bool *opens)
     return region;
 }
 
-/* Room behind runs that grow is free pages that others which look for room pass by. So it is looked for only
- * while no more is free, in regions in use, than two regions and a sixteenth. */
-enum { ROOMY_REGIONS = 2, ROOMY_SHARE = 16 };
-
-static bool is_roomy(const struct vl_page_heap *heap)
-{
-    uint64_t pages = (uint64_t)vl_get(&heap->regions_active) * VL_REGION_PAGES;
-    return pages - vl_get(&heap->pages_used) <=
-           ROOMY_REGIONS * VL_REGION_PAGES + pages / ROOMY_SHARE;
-}
-
 /* Takes a run from an active region or from one that becomes active. */
 static bool take_locked(struct vl_page_heap *heap, struct vl_wish wish, struct vl_run *run)
 {
-    if (wish.room != 0 && !is_roomy(heap))
+    if (!vl_region_room_is_due(vl_get(&heap->regions_active), vl_get(&heap->pages_used)))
         wish.room = 0;
     if (!vl_region_set_take(&heap->active, wish, run)) {
         bool opens;

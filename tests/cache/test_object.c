@@ -191,6 +191,31 @@ START_TEST(the_other_functions_know_its_blocks)
 }
 END_TEST
 
+/* A block that grows by eighths moves seldom; it grows no further than the object may. */
+START_TEST(a_block_grows_in_its_object)
+{
+    enum { LIMIT = 600 << 10 };
+    MemoryAllocator mesh = make();
+    struct vl_object *object = object_of(&mesh);
+    char *block = valloc_block(&mesh, 20000);
+    unsigned moves = 0, steps = 0;
+    for (size_t size = 40000; size < VL_BIG_MIN; size += size / 8, steps++) {
+        char *resized = vl_resize(block, size);
+        moves += resized != block;
+        block = resized;
+        ck_assert_ptr_eq(vl_object_of(vl_slice_of(block), block), object);
+    }
+    ck_assert_uint_gt(steps, 20);
+    ck_assert_uint_lt(moves, 6);
+    ck_assert_ptr_eq(vl_resize(block, 100000), block);
+    object->heap.holding.pages_max = LIMIT >> VL_PAGE_SHIFT;
+    ck_assert_ptr_null(vl_resize(block, LIMIT + 1));
+    ck_assert_ptr_eq(vl_resize(block, LIMIT / 2), block);
+    vl_free(block);
+    valloc_destroy(&mesh);
+}
+END_TEST
+
 START_TEST(cleanup_gives_memory_back)
 {
     enum { BLOCKS = 40000 };
@@ -588,6 +613,7 @@ Suite *vl_suite(void)
     tcase_add_test(single, blocks_are_filled_where_all_are);
     tcase_add_test(single, without_caches);
     tcase_add_test(single, the_other_functions_know_its_blocks);
+    tcase_add_test(single, a_block_grows_in_its_object);
     tcase_add_test(single, cleanup_gives_memory_back);
     tcase_add_test(single, cleanup_of_what_is_half_used);
     tcase_add_test(single, the_process_s_heap_is_one);

@@ -308,7 +308,7 @@ static void *use_and_leave(void *unused)
 {
     void *taken[8];
     for (int i = 0; i < 8; i++)
-        taken[i] = vl_object_take(object, SIZE);
+        taken[i] = vl_object_take(object, SIZE, VL_STAYS);
     for (int i = 0; i < 8; i++)
         vl_object_give(object, taken[i], "free");
     left_cache = vl_object_cache(object);
