@@ -314,7 +314,8 @@ static void *alloc_beside(const struct vl_slice *slice, const void *block, size_
     bool placed = slice != NULL && slice->kind == VL_SLICE_PLACED;
     if (placed)
         return vl_placed_take(slice->node, size);
-    return future == VL_GROWS ? take_grown(size) : vl_alloc_or(vl_take_block, size);
+    void *grown = future == VL_GROWS ? take_grown(size) : NULL;
+    return grown != NULL ? grown : vl_alloc_or(vl_take_block, size); /* an object may be free yet */
 }
 
 static void *resize(void *block, size_t size)
