@@ -71,19 +71,21 @@ static unsigned class_for(size_t size, size_t align)
                                    : VL_CLASS_NONE;
 }
 
+/* An object of a class also where what grows finds no pages. */
 static void *take_any(size_t size, size_t align, enum vl_future future, bool *zeroed)
 {
-    unsigned class = future == VL_GROWS ? VL_CLASS_NONE : class_for(size, align);
+    unsigned class = class_for(size, align);
     *zeroed = false;
     struct vl_cache *cache = vl_cache_enter();
     struct vl_heap *heap =
         cache != NULL ? cache->heap : &vl_node_heaps[vl_topology_here(&vl_topology)];
     void *block = NULL;
-    if (class == VL_CLASS_NONE)
+    if (class == VL_CLASS_NONE || future == VL_GROWS)
         block = vl_large_take(heap, size, align, future, zeroed);
-    else if (cache != NULL)
+    if (block == NULL && class != VL_CLASS_NONE && cache != NULL)
         block = take_small(cache, class);
-    else if (vl_central_take(heap, class, &block, 1) == 0)
+    else if (block == NULL && class != VL_CLASS_NONE &&
+             vl_central_take(heap, class, &block, 1) == 0)
         block = NULL;
     vl_cache_leave(cache);
     return block;
@@ -306,7 +308,7 @@ static void *take_grown(size_t size)
 /* A block of the allocator object that another one is of, or of its place, or of neither. */
 static void *alloc_beside(const struct vl_slice *slice, const void *block, size_t have, size_t size)
 {
-    enum vl_future future = size > have && size >= VL_GROWN_MIN ? VL_GROWS : VL_STAYS;
+    enum vl_future future = size > have && have > VL_GROWN_MIN ? VL_GROWS : VL_STAYS;
     bool of_node = slice == NULL || slice->kind == VL_SLICE_NODE;
     struct vl_object *object = of_node ? NULL : vl_object_of(slice, block);
     if (object != NULL)
@@ -314,8 +316,7 @@ static void *alloc_beside(const struct vl_slice *slice, const void *block, size_
     bool placed = slice != NULL && slice->kind == VL_SLICE_PLACED;
     if (placed)
         return vl_placed_take(slice->node, size);
-    void *grown = future == VL_GROWS ? take_grown(size) : NULL;
-    return grown != NULL ? grown : vl_alloc_or(vl_take_block, size); /* an object may be free yet */
+    return future == VL_GROWS ? take_grown(size) : vl_alloc_or(vl_take_block, size);
 }
 
 static void *resize(void *block, size_t size)
@@ -330,7 +331,9 @@ static void *resize(void *block, size_t size)
     if (size <= have && size >= have / 2)
         return block;
     if (slice != NULL && class_at(slice, block) == VL_CLASS_NONE) {
-        void *resized = vl_large_resize(slice, block, have, size);
+        char *resized = vl_large_resize(slice, block, have, size);
+        if (resized != NULL && size > have)
+            vl_fill_fresh(resized + have, size - have);
         if (resized != NULL)
             return resized;
     }

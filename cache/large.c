@@ -166,21 +166,22 @@ static void *resize_big(const struct vl_slice *slice, void *block, size_t have, 
     return block;
 }
 
-/* The class map tells of pages in use only, or of those that are the caller's: those given back leave it
- * before, those got enter it afterwards. */
+/* Only longer: shorter, it would leave pages behind it that have memory and are too few for most, where its
+ * contents are worth little of them. Its mark is away meanwhile, so that who frees it at the same time is told;
+ * the pages it gets have none before they are its own. */
 static void *resize_run(const struct vl_slice *slice, void *block, size_t have, size_t bytes)
 {
-    unsigned before = pages_for(have), after = pages_for(bytes);
-    char *end = (char *)block + ((size_t)vl_min(before, after) << VL_PAGE_SHIFT);
-    if (bytes < VL_GROWN_MIN || bytes >= VL_BIG_MIN)
+    uint8_t head = VL_CLASS_RUN_HEAD;
+    unsigned more = pages_for(bytes) - pages_for(have);
+    if (bytes < have || bytes >= VL_BIG_MIN)
         return NULL;
-    if (after < before)
-        vl_slice_mark(slice, end, before - after, VL_CLASS_NONE, VL_CLASS_NONE);
-    if (!vl_place_resize_run(slice, block, after))
-        return NULL;
-    if (after > before)
-        vl_slice_mark(slice, end, after - before, VL_CLASS_RUN_BODY, VL_CLASS_RUN_BODY);
-    return block;
+    if (!atomic_compare_exchange_strong(vl_slice_class(slice, block), &head, VL_CLASS_RUN_BODY))
+        vl_misuse("realloc", VL_MISUSE_UNALLOCATED, block);
+    bool longer = vl_place_lengthen_run(slice, block, more);
+    if (longer)
+        vl_slice_mark(slice, (char *)block + have, more, VL_CLASS_RUN_BODY, VL_CLASS_RUN_BODY);
+    vl_set_release(vl_slice_class(slice, block), VL_CLASS_RUN_HEAD);
+    return longer ? block : NULL;
 }
 
 void *vl_large_resize(const struct vl_slice *slice, void *block, size_t have, size_t bytes)

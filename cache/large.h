@@ -9,9 +9,9 @@
 
 #include "cache/heap.h"
 
-/* What is known of a block's future: one that has grown once (realloc) will do so again. From this size on it
- * is a large block, though there is a class for it: objects of a class cannot grow, and each class that a block
- * grows through is left with a span. */
+/* What is known of a block's future: one that grows (realloc) will do so again. If it was larger than this, it
+ * is a large block from then on, though there may be a class for it: objects of a class cannot grow, and each
+ * class that a block grows through is left with a span. */
 enum vl_future { VL_STAYS, VL_GROWS };
 #define VL_GROWN_MIN ((size_t)32 << 10)
 

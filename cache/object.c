@@ -222,10 +222,11 @@ static void *take_small(struct vl_object *object, unsigned class)
 static void *take(struct vl_object *object, size_t size, enum vl_future future)
 {
     bool zeroed;
-    unsigned class = future == VL_GROWS ? VL_CLASS_NONE : vl_class_of_size(size);
-    return class != VL_CLASS_NONE
-               ? take_small(object, class)
-               : vl_large_take(&object->heap, size, VL_MIN_ALIGN, future, &zeroed);
+    unsigned class = vl_class_of_size(size);
+    void *block = NULL;
+    if (class == VL_CLASS_NONE || future == VL_GROWS)
+        block = vl_large_take(&object->heap, size, VL_MIN_ALIGN, future, &zeroed);
+    return block != NULL || class == VL_CLASS_NONE ? block : take_small(object, class);
 }
 
 void *vl_object_take(struct vl_object *object, size_t size, enum vl_future future)

@@ -9,7 +9,7 @@
 static size_t run_bytes(const struct vl_slice *slice, const void *pointer)
 {
     const struct vl_region *region = vl_region_of(slice, pointer);
-    unsigned first = vl_page_in_region(slice, pointer), last = region->last[first];
+    unsigned first = vl_page_in_region(slice, pointer), last = vl_get(&region->last[first]);
     return last < first ? 0 : (size_t)(last - first + 1) << VL_PAGE_SHIFT; /* it may be going */
 }
 

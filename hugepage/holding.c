@@ -27,17 +27,15 @@ bool vl_holding_take(struct vl_holding *holding, struct vl_wish wish, struct vl_
     return taken;
 }
 
-bool vl_holding_resize_run(struct vl_holding *holding, struct vl_region *region, unsigned page,
-                           unsigned pages)
+bool vl_holding_lengthen(struct vl_holding *holding, struct vl_region *region, unsigned page,
+                         unsigned more)
 {
     vl_lock(&holding->lock);
-    unsigned before = vl_region_run_pages(region, page);
-    bool resized = (pages <= before || has_room(holding, pages - before)) &&
-                   vl_region_set_resize(&holding->active, region, page, pages);
-    if (resized)
-        vl_count(&holding->pages_used, (uint64_t)pages - before);
+    bool longer =
+        has_room(holding, more) && vl_region_set_lengthen(&holding->active, region, page, more);
+    vl_count(&holding->pages_used, longer ? more : 0);
     vl_unlock(&holding->lock);
-    return resized;
+    return longer;
 }
 
 /* Under the lock: a region that is in no set any more leaves. */

@@ -60,10 +60,10 @@ static inline uint64_t vl_holding_bytes(const struct vl_holding *holding)
 /* A run from the regions it has; false if none has room, or it may not use as much. */
 bool vl_holding_take(struct vl_holding *holding, struct vl_wish wish, struct vl_run *run);
 
-/* The run that begins at `page` has `pages` from now on; false if what is behind it is in use, or it may not
- * use as much. */
-bool vl_holding_resize_run(struct vl_holding *holding, struct vl_region *region, unsigned page,
-                           unsigned pages);
+/* The run that begins at `page` gets `more` pages behind it; false if they are not all free, or it may not use
+ * as much. */
+bool vl_holding_lengthen(struct vl_holding *holding, struct vl_region *region, unsigned page,
+                         unsigned more);
 
 /* Gives back the run that begins at `page` of a region; `clean`: its memory went to the system. If the
  * region is empty then, it leaves: returned, else NULL. */

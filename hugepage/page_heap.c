@@ -192,10 +192,11 @@ static bool make_room(struct vl_page_heap *heap)
     return (heap->slice->pool && provide(heap)) || extend(heap);
 }
 
-/* A region without memory has come into use; `soon`: the caller is about to use it. Without the lock. */
-static void opened(struct vl_page_heap *heap, struct vl_region *region, bool soon)
+/* A region without memory has come into use; `used`: what of it the caller has and is about to use, or NULL.
+ * Without the lock. */
+static void opened(struct vl_page_heap *heap, struct vl_region *region, char *used)
 {
-    vl_thp_opened(heap, region, soon);
+    vl_thp_opened(heap, region, used);
     vl_limit_watch();
 }
 
@@ -208,7 +209,7 @@ bool vl_page_heap_take(struct vl_page_heap *heap, struct vl_wish wish, struct vl
         vl_unlock(&heap->lock);
     } while (!taken && make_room(heap));
     if (taken && run->opens)
-        opened(heap, run->region, wish.soon);
+        opened(heap, run->region, wish.soon ? run->start : NULL);
     return taken;
 }
 
@@ -227,7 +228,7 @@ struct vl_region *vl_page_heap_lease(struct vl_page_heap *heap, struct vl_holdin
         vl_unlock(&heap->lock);
     } while (region == NULL && make_room(heap));
     if (region != NULL && opens)
-        opened(heap, region, soon);
+        opened(heap, region, soon ? vl_region_start(region) : NULL);
     return region;
 }
 
@@ -499,24 +500,22 @@ void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsi
     give(heap, region, page, false);
 }
 
-static bool resize_own(struct vl_page_heap *heap, struct vl_region *region, unsigned page,
-                       unsigned pages)
+static bool lengthen_own(struct vl_page_heap *heap, struct vl_region *region, unsigned page,
+                         unsigned more)
 {
     vl_lock(&heap->lock);
-    unsigned before = vl_region_run_pages(region, page);
-    bool resized = vl_region_set_resize(&heap->active, region, page, pages);
-    if (resized)
-        vl_count(&heap->pages_used, (uint64_t)pages - before);
+    bool longer = vl_region_set_lengthen(&heap->active, region, page, more);
+    vl_count(&heap->pages_used, longer ? more : 0);
     vl_unlock(&heap->lock);
-    return resized;
+    return longer;
 }
 
-bool vl_page_heap_resize(struct vl_page_heap *heap, struct vl_region *region, unsigned page,
-                         unsigned pages)
+bool vl_page_heap_lengthen(struct vl_page_heap *heap, struct vl_region *region, unsigned page,
+                           unsigned more)
 {
     struct vl_holding *holder = vl_get(&region->holder);
-    return holder == NULL ? resize_own(heap, region, page, pages)
-                          : vl_holding_resize_run(holder, region, page, pages);
+    return holder == NULL ? lengthen_own(heap, region, page, more)
+                          : vl_holding_lengthen(holder, region, page, more);
 }
 
 /* --- Free pages of regions in use --- */

@@ -67,9 +67,9 @@ void vl_page_heap_reserved(struct vl_page_heap *heap, char *start, uint32_t coun
 /* Gives back the run that begins at `page` of `region`. */
 void vl_page_heap_give(struct vl_page_heap *heap, struct vl_region *region, unsigned page);
 
-/* The run that begins at `page` of `region` has `pages` from now on, where it stands; false if it cannot. */
-bool vl_page_heap_resize(struct vl_page_heap *heap, struct vl_region *region, unsigned page,
-                         unsigned pages);
+/* The run that begins at `page` of `region` gets `more` pages behind it; false if they are not all free. */
+bool vl_page_heap_lengthen(struct vl_page_heap *heap, struct vl_region *region, unsigned page,
+                           unsigned more);
 
 /* A whole region leaves the heap for `holder`, who does with it what it likes, soon or not; NULL if there is
  * none. One that comes back is empty, and keeps its memory for a while like any other, or goes to the system. */

@@ -73,6 +73,9 @@ bool vl_region_valid(const struct vl_region *region)
 
 bool vl_region_recount(struct vl_region *region)
 {
+    for (unsigned page = 0; page < VL_REGION_PAGES; page++)
+        if (vl_region_is_used(region, page) && page > vl_get(&region->last[region->head[page]]))
+            region->used[page / 64] &= ~((uint64_t)1 << (page % 64));
     region->pages_used = (uint16_t)count_used(region);
     region->run_count = (uint16_t)count_runs(region);
     region->free_run_max = (uint16_t)longest_free_run(region);
@@ -127,10 +130,24 @@ int vl_region_find(const struct vl_region *region, unsigned pages, unsigned alig
     return -1;
 }
 
+int vl_region_find_last(const struct vl_region *region, unsigned pages, unsigned align)
+{
+    int last = -1;
+    unsigned page = next_page(region, 0, false);
+    while (page < VL_REGION_PAGES) {
+        unsigned end = next_page(region, page, true);
+        unsigned first = end < pages ? 0 : (unsigned)vl_round_down(end - pages, align);
+        if (first >= page && first + pages <= end)
+            last = (int)first;
+        page = next_page(region, end, false);
+    }
+    return last;
+}
+
 /*
  * A fork may stop us anywhere, and its child has only the bitmaps to go by. A page in use always has a head:
- * that is written before `used`. The last page of a run that somebody has is always in use: `last` is
- * written after `used` where the run gets longer, and before where it gets shorter.
+ * that is written before `used`. The last page of a run that somebody has is always in use: where the run gets
+ * longer, `last` is written after `used`.
  */
 
 /* The free pages [first, first+count) become part of the run at `head`. True if they were all clean. */
@@ -152,33 +169,9 @@ static bool occupy(struct vl_region *region, unsigned head, unsigned first, unsi
     return were_dirty == 0;
 }
 
-static void vacate(struct vl_region *region, unsigned first, unsigned count)
-{
-    FOR_WORDS(word, first, count)
-    {
-        region->used[word] &= ~word_mask(word, first, count);
-    }
-    region->pages_used = (uint16_t)(region->pages_used - count);
-    region->free_run_max = (uint16_t)longest_free_run(region);
-}
-
-int vl_region_find_last(const struct vl_region *region, unsigned pages, unsigned align)
-{
-    int last = -1;
-    unsigned page = next_page(region, 0, false);
-    while (page < VL_REGION_PAGES) {
-        unsigned end = next_page(region, page, true);
-        unsigned first = end < pages ? 0 : (unsigned)vl_round_down(end - pages, align);
-        if (first >= page && first + pages <= end)
-            last = (int)first;
-        page = next_page(region, end, false);
-    }
-    return last;
-}
-
 bool vl_region_take(struct vl_region *region, unsigned first, unsigned pages)
 {
-    region->last[first] = (uint8_t)(first + pages - 1); /* nobody has it yet */
+    vl_set(&region->last[first], (uint8_t)(first + pages - 1)); /* nobody has it yet */
     bool clean = occupy(region, first, first, pages);
     region->run_count++;
     VL_CHECK(vl_region_valid(region));
@@ -188,26 +181,25 @@ bool vl_region_take(struct vl_region *region, unsigned first, unsigned pages)
 unsigned vl_region_give(struct vl_region *region, unsigned first)
 {
     unsigned pages = vl_region_run_pages(region, first);
-    vacate(region, first, pages);
+    FOR_WORDS(word, first, pages)
+    {
+        region->used[word] &= ~word_mask(word, first, pages);
+    }
+    region->pages_used = (uint16_t)(region->pages_used - pages);
     region->run_count--;
+    region->free_run_max = (uint16_t)longest_free_run(region);
     VL_CHECK(vl_region_valid(region));
     return pages;
 }
 
-bool vl_region_resize(struct vl_region *region, unsigned first, unsigned pages)
+bool vl_region_lengthen(struct vl_region *region, unsigned first, unsigned more)
 {
-    unsigned end = first + vl_region_run_pages(region, first), new_end = first + pages;
-    if (new_end > end) {
-        if (next_page(region, end, true) < new_end)
-            return false;
-        occupy(region, first, end, new_end - end);
-        atomic_signal_fence(memory_order_release);
-        region->last[first] = (uint8_t)(new_end - 1);
-    } else if (new_end < end) {
-        region->last[first] = (uint8_t)(new_end - 1);
-        atomic_signal_fence(memory_order_release);
-        vacate(region, new_end, end - new_end);
-    }
+    unsigned end = first + vl_region_run_pages(region, first);
+    if (next_page(region, end, true) < end + more)
+        return false;
+    occupy(region, first, end, more);
+    atomic_signal_fence(memory_order_release);
+    vl_set(&region->last[first], (uint8_t)(end + more - 1));
     VL_CHECK(vl_region_valid(region));
     return true;
 }

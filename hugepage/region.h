@@ -63,7 +63,9 @@ struct vl_region {
     /* Who has leased it (holding.h); NULL: the slice's own heap. Changed under that heap's lock. */
     _Atomic(struct vl_holding *) holder;
     uint8_t head[VL_REGION_PAGES];
-    uint8_t last[VL_REGION_PAGES];
+    /* Written under the lock while a run has an owner, who grows it; read by him, and by who asks about a
+     * pointer, without. */
+    _Atomic uint8_t last[VL_REGION_PAGES];
     /* Further notes in use: a bit each, changed by anybody who owns a run. Acquire and release: who takes
      * one comes after all that its last owner did with it. */
     _Atomic uint64_t further_used[VL_REGION_WORDS];
@@ -112,9 +114,8 @@ bool vl_region_take(struct vl_region *region, unsigned first, unsigned pages);
 /* Gives back the run that begins at `first`; returns its length. */
 unsigned vl_region_give(struct vl_region *region, unsigned first);
 
-/* The run that begins at `first` has `pages` pages from now on: it gives the last ones back, or gets those
- * behind it. False if these are not all free. */
-bool vl_region_resize(struct vl_region *region, unsigned first, unsigned pages);
+/* The run that begins at `first` gets `more` pages behind it; false if they are not all free. */
+bool vl_region_lengthen(struct vl_region *region, unsigned first, unsigned more);
 
 /* Further notes for a run that is in use: their number. There are as many as pages. */
 unsigned vl_region_take_further(struct vl_region *region);
@@ -126,8 +127,8 @@ unsigned vl_region_find_dirty(const struct vl_region *region, unsigned page, uns
 /* The memory of free pages went to the system: they read as zero. */
 void vl_region_clean(struct vl_region *region, unsigned first, unsigned pages);
 
-/* Recomputes the counts from the bitmap, whatever was under way when a fork stopped the world;
- * tells whether any page is in use. */
+/* Recomputes the counts from the bitmap, whatever was under way when a fork stopped the world: pages that a
+ * run was just about to get are free. Tells whether any page is in use. */
 bool vl_region_recount(struct vl_region *region);
 
 static inline bool vl_region_is_used(const struct vl_region *region, unsigned page)
@@ -137,7 +138,7 @@ static inline bool vl_region_is_used(const struct vl_region *region, unsigned pa
 
 static inline unsigned vl_region_run_pages(const struct vl_region *region, unsigned first)
 {
-    return region->last[first] - first + 1u;
+    return vl_get(&region->last[first]) - first + 1u;
 }
 
 /* Where regions are, and what is in them: `slice` is one that consists of regions. */

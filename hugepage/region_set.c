@@ -134,13 +134,13 @@ bool vl_region_set_take(struct vl_region_set *set, struct vl_wish wish, struct v
     return true;
 }
 
-bool vl_region_set_resize(struct vl_region_set *set, struct vl_region *region, unsigned page,
-                          unsigned pages)
+bool vl_region_set_lengthen(struct vl_region_set *set, struct vl_region *region, unsigned page,
+                            unsigned more)
 {
-    bool resized = vl_region_resize(region, page, pages);
-    if (resized)
+    bool longer = vl_region_lengthen(region, page, more);
+    if (longer)
         vl_region_set_update(set, region);
-    return resized;
+    return longer;
 }
 
 bool vl_region_set_take_dirty(struct vl_region_set *set, struct vl_region *region, unsigned page,

@@ -75,9 +75,9 @@ bool vl_region_set_take_dirty(struct vl_region_set *set, struct vl_region *regio
  * is in the set no more. */
 unsigned vl_region_set_give(struct vl_region_set *set, struct vl_region *region, unsigned page);
 
-/* The run that begins at `page` has `pages` from now on; false if what is behind it is in use. */
-bool vl_region_set_resize(struct vl_region_set *set, struct vl_region *region, unsigned page,
-                          unsigned pages);
+/* The run that begins at `page` of a region gets `more` pages behind it; false if they are not all free. */
+bool vl_region_set_lengthen(struct vl_region_set *set, struct vl_region *region, unsigned page,
+                            unsigned more);
 
 /* Forgets every region. */
 void vl_region_set_clear(struct vl_region_set *set);

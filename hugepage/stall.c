@@ -55,26 +55,26 @@ static bool is_due(void)
     return vl_add(&touches, 1) % TIMED_EACH == 0 || vl_get(&last_hold) != 0;
 }
 
-/* At its end, from where the kernel is quicker to clear it (populate_ends in core/os_linux.c). A write that leaves
- * every value as it is, whoever else writes: the sanitizer takes it for one that does not. */
-__attribute__((no_sanitize("thread"))) static void touch(char *page)
+/* By its end, from where the kernel is quicker to clear it (populate_ends in core/os_linux.c). Not by an access:
+ * others may have the end by now, and have made it one that cannot be written to. Kernels before 5.14 know no
+ * other way. */
+static void touch(char *region, char *used)
 {
-    uint8_t zero = 0;
-    _Atomic uint8_t *last = (_Atomic uint8_t *)page + VL_REGION_SIZE - 1;
-    atomic_compare_exchange_strong_explicit(last, &zero, 0, memory_order_relaxed,
-                                            memory_order_relaxed);
+    char *end = region + VL_REGION_SIZE;
+    if (vl_os->advise(end - vl_os_page_size, vl_os_page_size, VL_ADVICE_POPULATE) != 0)
+        *(volatile char *)used = 0;
 }
 
-void vl_stall_first_touch(char *page)
+void vl_stall_first_touch(char *region, char *used)
 {
     if (!is_asked() || !is_due()) {
-        touch(page);
+        touch(region, used);
         return;
     }
     if (vl_get(&compactions) == 0)
         has_compacted(); /* what to compare with */
     uint64_t start = vl_os->clock_ns();
-    touch(page);
+    touch(region, used);
     judge(vl_os->clock_ns() - start, SLOW_TOUCH_NS);
 }
 

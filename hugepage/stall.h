@@ -25,9 +25,9 @@
 /* Whether to do without huge pages for now. */
 bool vl_stall_is_held(void);
 
-/* The first touch of a huge page that is about to be used, timed if one is due to be. Others may have the
- * memory by now: it changes nothing. */
-void vl_stall_first_touch(char *page);
+/* The first touch of a region that is to have a huge page, timed if one is due to be. `used` is the caller's,
+ * who is about to use it; all else may be others' by now. */
+void vl_stall_first_touch(char *region, char *used);
 
 /* Takes note of what it took the kernel to make one huge page of small ones. */
 void vl_stall_watch_collapse(uint64_t ns);

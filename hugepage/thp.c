@@ -150,13 +150,13 @@ void vl_thp_outgrow(struct vl_page_heap *heap)
         }
 }
 
-void vl_thp_opened(struct vl_page_heap *heap, struct vl_region *region, bool soon)
+void vl_thp_opened(struct vl_page_heap *heap, struct vl_region *region, char *used)
 {
     if (!heap->slice->huge || region->hugetlb)
         return;
     bool outgrown = !vl_slice_is_small(heap->slice, offset_of(heap, region));
-    if (outgrown && soon)
-        vl_stall_first_touch(vl_region_start(region));
+    if (outgrown && used != NULL)
+        vl_stall_first_touch(vl_region_start(region), used);
     if (follow(heap, outgrown))
         promote_one(heap, true);
 }

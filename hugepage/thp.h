@@ -64,7 +64,8 @@ void vl_thp_leave(struct vl_page_heap *heap, struct vl_region *region);
  * huge pages now. Without the lock. */
 void vl_thp_outgrow(struct vl_page_heap *heap);
 
-/* The same region; `soon`: the caller is about to use it. Without the lock: it may be others', too, by now. */
-void vl_thp_opened(struct vl_page_heap *heap, struct vl_region *region, bool soon);
+/* The same region; `used`: what of it the caller has and is about to use, or NULL. Without the lock: the rest
+ * may be others' by now. */
+void vl_thp_opened(struct vl_page_heap *heap, struct vl_region *region, char *used);
 
 #endif

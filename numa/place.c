@@ -359,10 +359,10 @@ void vl_place_give_run(const struct vl_slice *slice, const void *start)
                       vl_page_in_region(slice, start));
 }
 
-bool vl_place_resize_run(const struct vl_slice *slice, const void *start, unsigned pages)
+bool vl_place_lengthen_run(const struct vl_slice *slice, const void *start, unsigned more)
 {
-    return vl_page_heap_resize(&vl_page_heaps[slice->number], vl_region_of(slice, start),
-                               vl_page_in_region(slice, start), pages);
+    return vl_page_heap_lengthen(&vl_page_heaps[slice->number], vl_region_of(slice, start),
+                                 vl_page_in_region(slice, start), more);
 }
 
 /* The slice that the record of a big block is of. One that is gone may have lain there before: its size is 0. */

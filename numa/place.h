@@ -38,8 +38,8 @@ bool vl_place_lease(struct vl_holding *holding, bool soon);
 /* Gives back the run that begins at `start`, in a slice of regions, wherever it was taken from. */
 void vl_place_give_run(const struct vl_slice *slice, const void *start);
 
-/* It has `pages` from now on, where it stands; false if it cannot grow there. */
-bool vl_place_resize_run(const struct vl_slice *slice, const void *start, unsigned pages);
+/* It gets `more` pages behind it; false if they are not all free. */
+bool vl_place_lengthen_run(const struct vl_slice *slice, const void *start, unsigned more);
 
 /* `holder`: the holding of the object it is for, or NULL. Where the user's variables say, or the
  * caller. */

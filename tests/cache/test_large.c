@@ -255,14 +255,16 @@ static void check_run(const char *block, unsigned pages)
                       VL_CLASS_RUN_BODY);
 }
 
-START_TEST(a_run_is_resized_where_it_stands)
+START_TEST(a_run_grows_where_it_stands)
 {
     void *block = take(300000, 16);
-    for (size_t bytes = VL_GROWN_MIN; bytes < VL_BIG_MIN; bytes = bytes * 2 - 5000) {
-        size_t have = bytes_of(block), kept = vl_min(have, bytes);
+    for (size_t bytes = 300001; bytes < VL_BIG_MIN; bytes += bytes / 8) {
+        size_t have = bytes_of(block);
         pattern_fill(block, have, bytes);
+        if (bytes <= have)
+            continue;
         ck_assert_ptr_eq(resized(block, bytes), block);
-        ck_assert_uint_eq(pattern_damage(block, kept, bytes), kept);
+        ck_assert_uint_eq(pattern_damage(block, have, bytes), have);
         check_run(block, (unsigned)((bytes + VL_PAGE_SIZE - 1) / VL_PAGE_SIZE));
     }
     give(block);
@@ -275,7 +277,7 @@ START_TEST(what_cannot_stay_is_left_alone)
     void *run = take(500000, 16), *wall = take(300000, 16), *big = take(2 << 20, 16);
     ck_assert_ptr_null(resized(run, 600000));
     ck_assert_ptr_null(resized(run, VL_BIG_MIN));
-    ck_assert_ptr_null(resized(run, VL_GROWN_MIN - 1));
+    ck_assert_ptr_null(resized(run, 40000)); /* shorter by so much, it moves */
     ck_assert_ptr_null(resized(big, VL_BIG_MIN - 1));
     check_run(run, 62);
     check_run(wall, 37);
@@ -361,6 +363,22 @@ START_TEST(freed_blocks_are_told)
 }
 END_TEST
 
+/* Freed by one thread after another has looked how large it is. */
+START_TEST(what_is_free_does_not_grow)
+{
+    char *block = take(500000, 16);
+    size_t have = bytes_of(block);
+    give(block);
+    vl_panic_hook = catch_line;
+    if (setjmp(after_panic) == 0)
+        vl_large_resize(vl_slice_of(block), block, have, 600000);
+    vl_panic_hook = NULL;
+    ck_assert_msg(strstr(caught, "realloc(): ") != NULL &&
+                      strstr(caught, "freed already or never allocated:") != NULL,
+                  "%s", caught);
+}
+END_TEST
+
 /* Far behind everything that was ever handed out: nothing is there, and looking faults not. */
 START_TEST(wild_pointers_are_told)
 {
@@ -401,7 +419,7 @@ Suite *vl_suite(void)
     TCase *resize = timed_case("resize", 20);
     tcase_add_checked_fixture(resize, set_up, NULL);
     tcase_add_loop_test(resize, big_block_keeps_its_contents, 0, 2);
-    tcase_add_test(resize, a_run_is_resized_where_it_stands);
+    tcase_add_test(resize, a_run_grows_where_it_stands);
     tcase_add_test(resize, what_cannot_stay_is_left_alone);
     tcase_add_test(resize, what_grows_has_room);
     tcase_add_loop_test(resize, cleared, 0, 2);
@@ -411,6 +429,7 @@ Suite *vl_suite(void)
     tcase_add_checked_fixture(misuse, set_up, NULL);
     tcase_add_loop_test(misuse, interior_pointers_are_told, 0, 2);
     tcase_add_loop_test(misuse, freed_blocks_are_told, 0, 2);
+    tcase_add_test(misuse, what_is_free_does_not_grow);
     tcase_add_loop_test(misuse, wild_pointers_are_told, 0, 2);
     suite_add_tcase(suite, misuse);
     return suite;

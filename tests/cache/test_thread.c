@@ -394,8 +394,11 @@ START_TEST(filling_keeps_what_is_in_use)
     unsigned char *block = vl_alloc(size), *neighbour = vl_alloc(size);
     pattern_fill(block, size, 1);
     vl_free(neighbour);
+    size_t have = vl_usable_size(block);
     block = vl_resize(block, size + 100000);
     ck_assert_uint_eq(pattern_damage(block, size, 1), size);
+    if (have < size + 100000)
+        ck_assert(all_bytes(block + have, size + 100000 - have, 0xa5));
     block = vl_resize(block, size);
     ck_assert_uint_eq(pattern_damage(block, size, 1), size);
     vl_free(block);

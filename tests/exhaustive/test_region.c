@@ -55,14 +55,14 @@ static void ask_everything(const struct region_model *model, const struct vl_reg
 static void change_everything(const struct region_model *model, const struct vl_region *region,
                               unsigned depth, unsigned long *changes);
 
-/* A run gets each length there is, or tries to: beyond the region's end, too. */
-static void resize_everything(const struct region_model *model, const struct vl_region *region,
-                              unsigned first, unsigned depth, unsigned long *changes)
+/* A run gets as many pages more as there are, or tries to: beyond the region's end, too. */
+static void lengthen_everything(const struct region_model *model, const struct vl_region *region,
+                                unsigned first, unsigned depth, unsigned long *changes)
 {
     for (unsigned pages = 1; pages <= VL_REGION_PAGES; pages++) {
         struct region_model next_model = *model;
         struct vl_region next = *region;
-        region_model_resize_both(&next_model, &next, first, pages);
+        region_model_lengthen_both(&next_model, &next, first, pages);
         region_model_check(&next_model, &next);
         if (strcmp(next_model.pages, model->pages) != 0)
             change_everything(&next_model, &next, depth - 1, changes);
@@ -70,7 +70,7 @@ static void resize_everything(const struct region_model *model, const struct vl_
     }
 }
 
-/* Tries each take, give and resizing there is, and what may follow it, `depth` changes deep. */
+/* Tries each take, give and lengthening there is, and what may follow it, `depth` changes deep. */
 static void change_everything(const struct region_model *model, const struct vl_region *region,
                               unsigned depth, unsigned long *changes)
 {
@@ -93,7 +93,7 @@ static void change_everything(const struct region_model *model, const struct vl_
             region_model_check(&next_model, &next);
             change_everything(&next_model, &next, depth - 1, changes);
             ++*changes;
-            resize_everything(model, region, first, depth, changes);
+            lengthen_everything(model, region, first, depth, changes);
         }
     }
 }

@@ -84,15 +84,12 @@ static inline unsigned region_model_give(struct region_model *model, unsigned fi
     return pages;
 }
 
-static inline bool region_model_resize(struct region_model *model, unsigned first, unsigned pages)
+static inline bool region_model_lengthen(struct region_model *model, unsigned first, unsigned more)
 {
-    unsigned before = region_model_run_pages(model, first), end = first + before;
-    if (pages > before && region_model_free_run(model, end) < pages - before)
+    unsigned end = first + region_model_run_pages(model, first);
+    if (region_model_free_run(model, end) < more)
         return false;
-    if (pages < before)
-        memset(&model->pages[first + pages], ',', before - pages);
-    else
-        memset(&model->pages[end], '+', pages - before);
+    memset(&model->pages[end], '+', more);
     return true;
 }
 
@@ -150,13 +147,13 @@ static inline void region_model_give_both(struct region_model *model, struct vl_
         ck_abort_msg("the run at %u given, now %s: %u pages", first, model->pages, pages);
 }
 
-static inline void region_model_resize_both(struct region_model *model, struct vl_region *region,
-                                            unsigned first, unsigned pages)
+static inline void region_model_lengthen_both(struct region_model *model, struct vl_region *region,
+                                              unsigned first, unsigned more)
 {
-    bool resized = vl_region_resize(region, first, pages);
-    if (resized != region_model_resize(model, first, pages))
-        ck_abort_msg("the run at %u to have %u pages, now %s: %d", first, pages, model->pages,
-                     resized);
+    bool longer = vl_region_lengthen(region, first, more);
+    if (longer != region_model_lengthen(model, first, more))
+        ck_abort_msg("the run at %u to get %u pages, now %s: %d", first, more, model->pages,
+                     longer);
 }
 
 /* The next touched free pages from `page` on, which are cleaned in both worlds; where they end. */

@@ -234,12 +234,12 @@ END_TEST
 /* A touch that the kernel has compacted memory for. */
 static void stall(void)
 {
-    static char page[VL_REGION_SIZE];
+    static char region[VL_REGION_SIZE];
     fake_os_set_touch(1000, 1);
-    vl_stall_first_touch(page);
+    vl_stall_first_touch(region, region);
     for (uint64_t i = 0; !vl_stall_is_held() && i < 100; i++) {
         fake_os_set_touch(5000000, 2);
-        vl_stall_first_touch(page);
+        vl_stall_first_touch(region, region);
     }
 }
 
