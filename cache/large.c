@@ -167,20 +167,18 @@ static void *resize_big(const struct vl_slice *slice, void *block, size_t have, 
 }
 
 /* Only longer: shorter, it would leave pages behind it that have memory and are too few for most, where its
- * contents are worth little of them. Its mark is away meanwhile, so that who frees it at the same time is told;
- * the pages it gets have none before they are its own. */
+ * contents are worth little of them. Whoever frees it at the same time is told afterwards. Its mark stays, as a
+ * fork may stop us, and its child shall be able to free it. */
 static void *resize_run(const struct vl_slice *slice, void *block, size_t have, size_t bytes)
 {
-    uint8_t head = VL_CLASS_RUN_HEAD;
     unsigned more = pages_for(bytes) - pages_for(have);
     if (bytes < have || bytes >= VL_BIG_MIN)
         return NULL;
-    if (!atomic_compare_exchange_strong(vl_slice_class(slice, block), &head, VL_CLASS_RUN_BODY))
-        vl_misuse("realloc", VL_MISUSE_UNALLOCATED, block);
     bool longer = vl_place_lengthen_run(slice, block, more);
     if (longer)
         vl_slice_mark(slice, (char *)block + have, more, VL_CLASS_RUN_BODY, VL_CLASS_RUN_BODY);
-    vl_set_release(vl_slice_class(slice, block), VL_CLASS_RUN_HEAD);
+    if (vl_get(vl_slice_class(slice, block)) != VL_CLASS_RUN_HEAD)
+        vl_misuse("realloc", VL_MISUSE_UNALLOCATED, block);
     return longer ? block : NULL;
 }
 
