@@ -17,6 +17,7 @@ EXTRA_PROGRAMS = \
 	%D%/play_trace \
 	%D%/realloc_growth \
 	%D%/thread_storm \
+	%D%/vectors \
 	%D%/xmalloc
 
 # They get their malloc by preloading, and link nothing.
@@ -52,6 +53,7 @@ EXTRA_PROGRAMS = \
 %C%_play_trace_LDADD =
 %C%_realloc_growth_LDADD =
 %C%_thread_storm_LDADD =
+%C%_vectors_LDADD =
 %C%_xmalloc_LDADD =
 
 # Preloaded to record what a program allocates.

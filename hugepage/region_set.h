@@ -53,8 +53,8 @@ void vl_region_set_update(struct vl_region_set *set, struct vl_region *region);
 struct vl_region *vl_region_set_pick(const struct vl_region_set *set, unsigned pages);
 
 /* Room behind runs that grow is free pages that others which look for room pass by. So it is looked for only
- * while no more is free, in regions in use, than two regions and a sixteenth. */
-enum { VL_ROOMY_REGIONS = 2, VL_ROOMY_SHARE = 16 };
+ * while no more is free, in regions in use, than four regions and a sixteenth. */
+enum { VL_ROOMY_REGIONS = 4, VL_ROOMY_SHARE = 16 };
 
 static inline bool vl_region_room_is_due(uint64_t regions, uint64_t pages_used)
 {
