@@ -57,9 +57,13 @@ void vl_count_calls(bool on)
     follow_options();
 }
 
-static void *take_small(struct vl_cache *cache, unsigned class)
+/* `cache`: NULL for a thread that has none. */
+static void *take_small(struct vl_heap *heap, struct vl_cache *cache, unsigned class)
 {
-    void *object = vl_cache_take(cache, class);
+    void *object = NULL;
+    if (cache == NULL)
+        return vl_central_take(heap, class, &object, 1) == 1 ? object : NULL;
+    object = vl_cache_take(cache, class);
     return object != NULL ? object : vl_cache_refill(cache, class);
 }
 
@@ -82,11 +86,8 @@ static void *take_any(size_t size, size_t align, enum vl_future future, bool *ze
     void *block = NULL;
     if (class == VL_CLASS_NONE || future == VL_GROWS)
         block = vl_large_take(heap, size, align, future, zeroed);
-    if (block == NULL && class != VL_CLASS_NONE && cache != NULL)
-        block = take_small(cache, class);
-    else if (block == NULL && class != VL_CLASS_NONE &&
-             vl_central_take(heap, class, &block, 1) == 0)
-        block = NULL;
+    if (block == NULL && class != VL_CLASS_NONE)
+        block = take_small(heap, cache, class);
     vl_cache_leave(cache);
     return block;
 }
@@ -308,7 +309,7 @@ static void *take_grown(size_t size)
 /* A block of the allocator object that another one is of, or of its place, or of neither. */
 static void *alloc_beside(const struct vl_slice *slice, const void *block, size_t have, size_t size)
 {
-    enum vl_future future = size > have && have > VL_GROWN_MIN ? VL_GROWS : VL_STAYS;
+    enum vl_future future = vl_future_of(have, size);
     bool of_node = slice == NULL || slice->kind == VL_SLICE_NODE;
     struct vl_object *object = of_node ? NULL : vl_object_of(slice, block);
     if (object != NULL)
@@ -332,10 +333,11 @@ static void *resize(void *block, size_t size)
         return block;
     if (slice != NULL && class_at(slice, block) == VL_CLASS_NONE) {
         char *resized = vl_large_resize(slice, block, have, size);
-        if (resized != NULL && size > have)
-            vl_fill_fresh(resized + have, size - have);
-        if (resized != NULL)
+        if (resized != NULL) {
+            if (size > have)
+                vl_fill_fresh(resized + have, size - have);
             return resized;
+        }
     }
     int errno_before = errno;
     void *moved = alloc_beside(slice, block, have, size);

@@ -166,9 +166,9 @@ static void *resize_big(const struct vl_slice *slice, void *block, size_t have, 
     return block;
 }
 
-/* Only longer: shorter, it would leave pages behind it that have memory and are too few for most, where its
- * contents are worth little of them. Whoever frees it at the same time is told afterwards. Its mark stays, as a
- * fork may stop us, and its child shall be able to free it. */
+/* Only longer: cut where it stands, it would leave pages that have memory and are too few for the next block of
+ * its size. Its mark stays meanwhile, as the child of a fork that stops us shall be able to free it; who frees it
+ * at the same time is told afterwards, unless the place is another block's by then. */
 static void *resize_run(const struct vl_slice *slice, void *block, size_t have, size_t bytes)
 {
     unsigned more = pages_for(bytes) - pages_for(have);

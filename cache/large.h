@@ -9,11 +9,17 @@
 
 #include "cache/heap.h"
 
-/* What is known of a block's future: one that grows (realloc) will do so again. If it was larger than this, it
- * is a large block from then on, though there may be a class for it: objects of a class cannot grow, and each
- * class that a block grows through is left with a span. */
+/* What is known of a block's future: one that grows (realloc) will do so again. */
 enum vl_future { VL_STAYS, VL_GROWS };
+
+/* A block that was larger than this and grows is a large one from then on, though there may be a class for it:
+ * objects of a class cannot grow, and each class that a block grows through is left with a span. */
 #define VL_GROWN_MIN ((size_t)32 << 10)
+
+static inline enum vl_future vl_future_of(size_t have, size_t size)
+{
+    return size > have && (have > VL_GROWN_MIN || size > VL_SMALL_MAX) ? VL_GROWS : VL_STAYS;
+}
 
 /* A block of `bytes` at a multiple of `align`; NULL if there is no memory. One that grows gets a place where
  * it can: free pages behind it, or whole huge pages, which the kernel can move. */

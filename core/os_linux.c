@@ -252,8 +252,8 @@ static int os_protect(void *start, size_t size, enum vl_access access)
 
 /*
  * Huge pages by their ends first. The kernel clears last what was touched of one, and works towards that: up
- * through memory if it is the end, down if it is the start, which takes an AMD EPYC twice as long (90 and
- * 41 us a page, Linux 6.18).
+ * through memory if it is the end, down if it is the start, which takes an AMD EPYC twice as long
+ * (docs/numbers.md).
  */
 static bool populate_ends(char *start, size_t size)
 {

@@ -320,6 +320,21 @@ START_TEST(a_block_that_grows_gets_huge_pages_of_its_own)
 }
 END_TEST
 
+/* One that was small before, too: it is not put where others end in its huge pages. */
+START_TEST(a_small_block_that_grows_gets_huge_pages_of_its_own)
+{
+    begin_world(1);
+    size_t size = 2 * MB + 100000;
+    void *packed = vl_alloc(size), *next = vl_alloc(size), *block = vl_alloc(20000);
+    ck_assert(!is_aligned(packed, VL_REGION_SIZE) || !is_aligned(next, VL_REGION_SIZE));
+    block = vl_resize(block, size);
+    ck_assert(is_aligned(block, VL_REGION_SIZE));
+    vl_free(block);
+    vl_free(next);
+    vl_free(packed);
+}
+END_TEST
+
 /* --- errno --- */
 
 /* Through every path, fast and slow. */
@@ -376,6 +391,7 @@ Suite *vl_suite(void)
 
     TCase *growth = tcase_create("growth");
     tcase_add_test(growth, a_block_that_grows_gets_huge_pages_of_its_own);
+    tcase_add_test(growth, a_small_block_that_grows_gets_huge_pages_of_its_own);
     suite_add_tcase(suite, growth);
 
     TCase *errno_case = tcase_create("errno");

@@ -59,10 +59,10 @@ static void change_everything(const struct region_model *model, const struct vl_
 static void lengthen_everything(const struct region_model *model, const struct vl_region *region,
                                 unsigned first, unsigned depth, unsigned long *changes)
 {
-    for (unsigned pages = 1; pages <= VL_REGION_PAGES; pages++) {
+    for (unsigned more = 1; more <= VL_REGION_PAGES; more++) {
         struct region_model next_model = *model;
         struct vl_region next = *region;
-        region_model_lengthen_both(&next_model, &next, first, pages);
+        region_model_lengthen_both(&next_model, &next, first, more);
         region_model_check(&next_model, &next);
         if (strcmp(next_model.pages, model->pages) != 0)
             change_everything(&next_model, &next, depth - 1, changes);
